@@ -1,0 +1,1 @@
+"""Run thousands of agents at once without trusting them."""

@@ -1,0 +1,129 @@
+"""The seam between the sandbox supervisor and whatever runs a tool body.
+
+A launcher gets calls whose permit is already verified. It knows nothing of permits, grants or logs:
+it starts one body, holds it to its limits, and says how it ended.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+import msgspec
+
+__all__ = ["CAUSES", "Call", "Cause", "Ended", "Folder", "Launcher", "Level", "Limits", "ToolRef", "Usage"]
+
+Level = Literal["inline", "process"]
+"""How a tool is confined; see `docs/design.md`, section 7."""
+
+Cause = Literal[
+    "returned",
+    "raised",
+    "deadline",
+    "output_cap",
+    "cpu_limit",
+    "memory_limit",
+    "process_limit",
+    "killed",
+    "cancelled",
+    "sandbox_died",
+]
+"""How a call ended. `returned` has a result; `raised` is the tool's own error (also one about a file,
+memory or descriptors that it could catch); `killed` is a signal that the sandbox did not send;
+`sandbox_died` means that the template process was lost."""
+
+CAUSES: tuple[Cause, ...] = Cause.__args__  # type: ignore[attr-defined]
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What one call may use. All are hard: soft limit and hard limit are the same."""
+
+    wall_ms: int = 10_000
+    cpu_seconds: int = 5
+    memory_bytes: int = 512 * 2**20
+    file_bytes: int = 16 * 2**20
+    open_files: int = 64
+    processes: int = 8
+    stdout_bytes: int = 64 * 2**10
+    stderr_bytes: int = 64 * 2**10
+    result_bytes: int = 1 * 2**20
+
+
+class ToolRef(msgspec.Struct, frozen=True):
+    """Where another process finds the tool: a module and a name in it.
+
+    `file` is set when the module is a script that was run as `__main__`.
+    """
+
+    module: str
+    qualname: str
+    file: str = ""
+
+
+class Folder(msgspec.Struct, frozen=True):
+    """A resource of the permit that lies on this machine: what the body may reach, and how.
+
+    `path` is absolute, `scope` is the part below it that was granted, `rights` are `wire.Right` bits.
+    """
+
+    rtype: str
+    name: str
+    path: str
+    scope: str
+    rights: int
+
+
+class Call(msgspec.Struct, frozen=True):
+    """One tool call. `args` is a canonical JSON object; `folders` come from the permit."""
+
+    action_id: str
+    tool: ToolRef
+    args: bytes
+    folders: tuple[Folder, ...] = ()
+    limits: Limits = Limits()
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """What the call used: wall and CPU time in microseconds, peak resident memory in bytes."""
+
+    wall_us: int = 0
+    cpu_us: int = 0
+    memory_bytes: int = 0
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """How a call ended.
+
+    `result` is JSON, empty unless the cause is `returned`; `error` is one sentence, empty if it is;
+    `stdout` and `stderr` hold at most their cap. `capped` names the streams that reached it.
+    """
+
+    cause: Cause
+    result: bytes = b""
+    error: str = ""
+    stdout: bytes = b""
+    stderr: bytes = b""
+    capped: tuple[str, ...] = ()
+    usage: Usage = Usage()
+
+
+class Launcher(Protocol):
+    """Runs tool bodies of one level. Entered once, by the task that leaves it."""
+
+    level: Level
+    layers: tuple[str, ...]
+    """The names of what is enforced, recorded with each outcome."""
+
+    async def __aenter__(self) -> Launcher:
+        """Get ready; raises `SandboxUnavailableError` when the level cannot be had."""
+        ...
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """End every call that still runs; no process is left."""
+        ...
+
+    async def launch(self, call: Call) -> Ended:
+        """Run one call to its end; never raises for what the tool did.
+
+        Cancelling it kills the call's whole process tree before the cancellation goes on.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""Planners: what turns a task into steps."""

@@ -1,0 +1,266 @@
+"""What crosses into the decision kernel and back, as MessagePack arrays.
+
+Both kernels (Rust and the Python reference) take and return exactly these bytes; the Rust side
+declares the same structs in `kernel/src/wire.rs`. Fields are positional: order is the format.
+Encodings are canonical (shortest form of every header), so equal values are equal bytes.
+
+Times are integer microseconds since the Unix epoch; 0 in `expires_at` means never. Confidence is in
+parts per million. The rules that read these fields stand in `docs/rules.md`.
+"""
+
+from __future__ import annotations
+
+from enum import IntFlag
+from typing import Literal
+
+import msgspec
+
+__all__ = [
+    "DENIAL_CODES",
+    "FLAGS",
+    "REFUSAL_CODES",
+    "WARNING_CODES",
+    "Action",
+    "AdvanceEpoch",
+    "Change",
+    "Changed",
+    "Declare",
+    "Delegate",
+    "Enrol",
+    "Grant",
+    "Kind",
+    "Own",
+    "Redeemed",
+    "Redemption",
+    "Register",
+    "Request",
+    "Revoke",
+    "Right",
+    "SignedVerdict",
+    "Verdict",
+]
+
+Kind = Literal["human", "machine"]
+
+FLAGS = (
+    "increases_machine_sovereignty",
+    "resists_human_correction",
+    "bypasses_verifier",
+    "weakens_verifier",
+    "disables_corrigibility",
+    "machine_coalition_dominion",
+    "coerces",
+    "deceives",
+    "self_modification_weakens_verifier",
+    "machine_coalition_reduces_freedom",
+)
+"""The ten forbidden flags; flag N is bit N of `Action.flags`."""
+
+DENIAL_CODES = (
+    "malformed",
+    "forbidden_flag",
+    "unowned_machine",
+    "machine_dominion",
+    "identity_mismatch",
+    "no_grant",
+    "expired",
+    "epoch_stale",
+    "chain_broken",
+    "attenuation",
+    "trust_domain",
+)
+"""Every code a kernel can deny with, in the order in which it checks."""
+
+WARNING_CODES = ("low_confidence", "contested_write")
+
+REFUSAL_CODES = (
+    "permit_forged",
+    "permit_denied",
+    "permit_mismatch",
+    "permit_expired",
+    "permit_stale",
+    "permit_replayed",
+)
+"""Every code a kernel can refuse to redeem a permit with, in the order in which it checks."""
+
+
+class Right(IntFlag):
+    """What may be done with a resource; an `int` on the wire."""
+
+    READ = 1
+    WRITE = 2
+    EXECUTE = 4
+    DELEGATE = 8
+
+
+class _Array(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A positional message."""
+
+
+class Request(_Array, frozen=True):
+    """One resource and one right that an action asks for."""
+
+    rtype: str
+    name: str
+    scope: str
+    right: int
+
+
+class Action(_Array, frozen=True):
+    """One tool call that somebody wants to make.
+
+    `id` is unique; the gate uses `RUN:SEQ`. `args_digest` is the SHA-256 of the canonical argument
+    bytes. `proof` is empty, or the actor's Ed25519 signature over the action's statement
+    (`docs/rules.md`, section 3).
+    """
+
+    id: str
+    actor: str
+    kind: str
+    tool: str
+    args_digest: bytes
+    requests: tuple[Request, ...]
+    governs_humans: tuple[str, ...] = ()
+    flags: int = 0
+    min_epoch: int = 0
+    proof: bytes = b""
+
+
+class Verdict(_Array, frozen=True):
+    """What the kernel decided about one action; its encoded bytes are what is signed.
+
+    `chains` has, for each request, the ids of the grants that justify it, from the actor's own grant
+    up to the root; empty for a public read and throughout a denial. `violations` and `warnings` are
+    pairs of code and sentence.
+    """
+
+    action_id: str
+    action_digest: bytes
+    actor: str
+    kind: str
+    tool: str
+    args_digest: bytes
+    requests: tuple[Request, ...]
+    permitted: bool
+    violations: tuple[tuple[str, str], ...]
+    warnings: tuple[tuple[str, str], ...]
+    confidence: int
+    requires_human_arbitration: bool
+    chains: tuple[tuple[str, ...], ...]
+    epoch: int
+    nonce: bytes
+    issued_at: int
+    expires_at: int
+
+
+class SignedVerdict(_Array, frozen=True):
+    """A verdict with its proof: leaf `index` of the `size` leaves under one signed root.
+
+    `verdict` is the encoded `Verdict`; `path` is the RFC 6962 inclusion path, 32 bytes a step from
+    the leaf up; `signature` is Ed25519 over the batch statement (`docs/rules.md`, section 6). One
+    that permits is a *permit*.
+    """
+
+    verdict: bytes
+    index: int
+    size: int
+    path: bytes
+    signature: bytes
+
+
+class Redemption(_Array, frozen=True):
+    """A permit about to be used: the bytes of a `SignedVerdict`, and what it is used for."""
+
+    permit: bytes
+    tool: str
+    args: bytes
+
+
+class Redeemed(_Array, frozen=True):
+    """The answer: an empty `code` means that the call may start, once, now."""
+
+    code: str
+    sentence: str
+
+
+class Grant(_Array, frozen=True):
+    """A capability: `holder` may do `rights` to the resource within `scope`.
+
+    An empty `parent` makes it a root. `cross_domain` lets it reach a resource of another trust
+    domain.
+    """
+
+    id: str
+    holder: str
+    holder_kind: str
+    rtype: str
+    name: str
+    scope: str
+    rights: int
+    confidence: int = 1_000_000
+    expires_at: int = 0
+    epoch: int = 0
+    parent: str = ""
+    cross_domain: bool = False
+
+
+class Enrol(_Array, frozen=True, tag="enrol"):
+    """Make a principal known. `key` is empty or an Ed25519 public key of 32 bytes."""
+
+    name: str
+    kind: str
+    key: bytes = b""
+    trust_domain: str = ""
+
+
+class Own(_Array, frozen=True, tag="own"):
+    """Name the human who answers for a machine; both are enrolled already."""
+
+    machine: str
+    owner: str
+
+
+class Declare(_Array, frozen=True, tag="declare"):
+    """Make a resource's nature known: public to read, and its trust domain."""
+
+    rtype: str
+    name: str
+    public: bool = False
+    trust_domain: str = ""
+
+
+class Register(_Array, frozen=True, tag="register"):
+    """Enter a grant as the operator wrote it; its chain is judged at each decision."""
+
+    grant: Grant
+
+
+class Delegate(_Array, frozen=True, tag="delegate"):
+    """Enter a grant that a holder hands on; refused unless it narrows, with the dimension named."""
+
+    grant: Grant
+    by: str
+    by_kind: str
+
+
+class Revoke(_Array, frozen=True, tag="revoke"):
+    """End one grant, and with it every chain that leads through it."""
+
+    grant_id: str
+
+
+class AdvanceEpoch(_Array, frozen=True, tag="advance_epoch"):
+    """Raise the registry's epoch to `to`, or by one if `to` is 0; lower grants go stale."""
+
+    to: int = 0
+
+
+Change = Enrol | Own | Declare | Register | Delegate | Revoke | AdvanceEpoch
+
+
+class Changed(_Array, frozen=True):
+    """What became of one change: an empty `code` means done; `epoch` is the registry's after it."""
+
+    code: str
+    sentence: str
+    epoch: int

@@ -1,0 +1,2 @@
+//! The decision engine.
+#![forbid(unsafe_code)]

@@ -1,0 +1,12 @@
+//! The extension module `authgate_async._native`.
+use pyo3::prelude::*;
+
+mod kernel;
+mod sandbox;
+
+/// `authgate_async._native`.
+#[pymodule]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    kernel::register(module)?;
+    sandbox::register(module)
+}
