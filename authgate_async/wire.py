@@ -11,7 +11,7 @@ parts per million. The rules that read these fields stand in `docs/rules.md`.
 from __future__ import annotations
 
 from enum import IntFlag
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -41,6 +41,9 @@ __all__ = [
 ]
 
 Kind = Literal["human", "machine"]
+
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""Every integer on the wire; what is outside does not decode."""
 
 FLAGS = (
     "increases_machine_sovereignty",
@@ -103,7 +106,7 @@ class Request(_Array, frozen=True):
     rtype: str
     name: str
     scope: str
-    right: int
+    right: _Count
 
 
 class Action(_Array, frozen=True):
@@ -121,8 +124,8 @@ class Action(_Array, frozen=True):
     args_digest: bytes
     requests: tuple[Request, ...]
     governs_humans: tuple[str, ...] = ()
-    flags: int = 0
-    min_epoch: int = 0
+    flags: _Count = 0
+    min_epoch: _Count = 0
     proof: bytes = b""
 
 
@@ -144,13 +147,13 @@ class Verdict(_Array, frozen=True):
     permitted: bool
     violations: tuple[tuple[str, str], ...]
     warnings: tuple[tuple[str, str], ...]
-    confidence: int
+    confidence: _Count
     requires_human_arbitration: bool
     chains: tuple[tuple[str, ...], ...]
-    epoch: int
+    epoch: _Count
     nonce: bytes
-    issued_at: int
-    expires_at: int
+    issued_at: _Count
+    expires_at: _Count
 
 
 class SignedVerdict(_Array, frozen=True):
@@ -162,8 +165,8 @@ class SignedVerdict(_Array, frozen=True):
     """
 
     verdict: bytes
-    index: int
-    size: int
+    index: _Count
+    size: _Count
     path: bytes
     signature: bytes
 
@@ -196,10 +199,10 @@ class Grant(_Array, frozen=True):
     rtype: str
     name: str
     scope: str
-    rights: int
-    confidence: int = 1_000_000
-    expires_at: int = 0
-    epoch: int = 0
+    rights: _Count
+    confidence: _Count = 1_000_000
+    expires_at: _Count = 0
+    epoch: _Count = 0
     parent: str = ""
     cross_domain: bool = False
 
@@ -252,7 +255,7 @@ class Revoke(_Array, frozen=True, tag="revoke"):
 class AdvanceEpoch(_Array, frozen=True, tag="advance_epoch"):
     """Raise the registry's epoch to `to`, or by one if `to` is 0; lower grants go stale."""
 
-    to: int = 0
+    to: _Count = 0
 
 
 Change = Enrol | Own | Declare | Register | Delegate | Revoke | AdvanceEpoch
@@ -263,4 +266,4 @@ class Changed(_Array, frozen=True):
 
     code: str
     sentence: str
-    epoch: int
+    epoch: _Count
