@@ -1,0 +1,111 @@
+"""Records made from the kernel's messages.
+
+`verify` builds each intent again from the verdict that it carries: what these functions do is part
+of the format.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from authgate_async.log.records import MAX_INT, Asked, Big, Intent, Proof, RegistryChange
+
+if TYPE_CHECKING:
+    from authgate_async import wire
+
+__all__ = ["change_of", "intent_of"]
+
+
+def intent_of(
+    signed: wire.SignedVerdict,
+    verdict: wire.Verdict,
+    *,
+    run: str,
+    seq: int,
+    args: str = "",
+    run_seq: int = 0,
+) -> Intent:
+    """Return the record of a decision; `verdict` is `signed.verdict` decoded.
+
+    `args` is the canonical argument JSON, or empty (the default) to keep only its digest.
+    `run_seq` is left to the writer.
+    """
+    return Intent(
+        action_digest=verdict.action_digest.hex(),
+        action_id=verdict.action_id,
+        agent=verdict.actor,
+        agent_kind=verdict.kind,
+        arbitration=1 if verdict.requires_human_arbitration else 0,
+        args=args,
+        args_digest=verdict.args_digest.hex(),
+        chains=verdict.chains,
+        codes=tuple(code for code, _ in verdict.violations),
+        confidence=verdict.confidence,
+        epoch=_big(verdict.epoch),
+        expires_at=_big(verdict.expires_at),
+        issued_at=_big(verdict.issued_at),
+        nonce=verdict.nonce.hex(),
+        permitted=1 if verdict.permitted else 0,
+        proof=_proof(signed),
+        requests=tuple(Asked(r.name, _big(r.right), r.rtype, r.scope) for r in verdict.requests),
+        run=run,
+        run_seq=run_seq,
+        sentences=tuple(sentence for _, sentence in verdict.violations),
+        seq=seq,
+        tool=verdict.tool,
+        warnings=verdict.warnings,
+    )
+
+
+def change_of(change: wire.Change, changed: wire.Changed, *, by: str, time: int) -> RegistryChange:
+    """Return the record of a registry change and of what became of it.
+
+    `by` is who asked for it; `time` is in microseconds.
+    """
+    return RegistryChange(
+        by=by,
+        change=str(change.__struct_config__.tag),
+        code=changed.code,
+        epoch=_big(changed.epoch),
+        fields=_fields(change),
+        sentence=changed.sentence,
+        time=time,
+    )
+
+
+def _proof(signed: wire.SignedVerdict) -> Proof:
+    return Proof(
+        index=signed.index,
+        path=signed.path.hex(),
+        signature=signed.signature.hex(),
+        size=signed.size,
+        verdict=signed.verdict.hex(),
+    )
+
+
+def _fields(message: msgspec.Struct) -> dict[str, Big | str]:
+    """Flatten: no field of a grant has the name of a field beside the grant."""
+    fields: dict[str, Big | str] = {}
+    for name in message.__struct_fields__:
+        value = getattr(message, name)
+        if isinstance(value, msgspec.Struct):
+            fields.update(_fields(value))
+        else:
+            fields[name] = _plain(value)
+    return fields
+
+
+def _plain(value: Any) -> Big | str:
+    match value:
+        case str():
+            return value
+        case bytes():
+            return value.hex()
+        case _:
+            return _big(int(value))
+
+
+def _big(value: int) -> Big:
+    return value if value <= MAX_INT else str(value)

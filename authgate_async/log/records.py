@@ -1,0 +1,252 @@
+"""Every record of the log; `docs/log.md` says what each is for.
+
+The same structs travel to the log writer as MessagePack and are stored as canonical JSON. They hold
+strings, integers, and arrays and objects of these. `run_seq`, and `steps` of a closing record, are
+the writer's to fill in: it numbers the records of each run from 0, without a gap. Times are integer
+microseconds since the Unix epoch, confidence is in parts per million, bytes are lower-case hex.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from authgate_async.errors import UsageError
+from authgate_async.launchers.protocol import Cause  # noqa: TC001  # msgspec reads it at run time
+
+__all__ = [
+    "FORMAT",
+    "MAX_INT",
+    "Asked",
+    "Big",
+    "Intent",
+    "LogOpened",
+    "Outcome",
+    "Proof",
+    "Record",
+    "Refusal",
+    "RegistryChange",
+    "Rejected",
+    "RunClosed",
+    "RunOpened",
+    "Sealed",
+    "decode_record",
+    "encode_record",
+]
+
+FORMAT = "authgate_async log v1"
+
+MAX_INT = 2**53 - 1
+"""The largest integer that every JSON reader keeps exact (RFC 8785, section 3.2.2.3)."""
+
+Int = Annotated[int, Meta(ge=0, le=MAX_INT)]
+Bit = Literal[0, 1]
+Word = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,63}\\Z")]
+Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}\\Z")]
+Big = Int | Annotated[str, Meta(pattern="^[0-9]{16,19}\\Z")]
+"""An integer of the kernel, which may reach 2^63 - 1: above `MAX_INT`, its decimal digits."""
+
+
+class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An object inside a record."""
+
+
+class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind"):
+    """One record; its `kind` is the tag."""
+
+
+class Asked(_Part, frozen=True):
+    """One resource and one right that an action asked for; `right` is a `wire.Right` bit."""
+
+    name: str
+    right: Big
+    rtype: str
+    scope: str
+
+
+class Proof(_Part, frozen=True):
+    """A signed verdict: `wire.SignedVerdict` with its bytes in hex."""
+
+    index: Int
+    path: str
+    signature: str
+    size: Int
+    verdict: str
+
+
+class LogOpened(_Record, frozen=True, kw_only=True, tag="log_opened"):
+    """A process began to write; it stands first, and again after each reopening.
+
+    `layers` names what holds a tool call on this machine. `cut_bytes` is the length of the torn
+    last line that the process before left behind, 0 for none.
+    """
+
+    backend: Word
+    cut_bytes: Int
+    format: Literal["authgate_async log v1"]
+    key_id: str
+    layers: tuple[str, ...]
+    public_key: Digest
+    time: Int
+    version: str
+
+
+class RunOpened(_Record, frozen=True, kw_only=True, tag="run_opened"):
+    """A run began. `intent_digest` is the SHA-256 of the task's sentence."""
+
+    agent: str
+    intent_digest: Digest
+    run: str
+    run_seq: Int = 0
+    task: str
+    time: Int
+
+
+class Intent(_Record, frozen=True, kw_only=True, tag="intent"):
+    """What the kernel decided about step `seq` of a run, written before anything starts.
+
+    Made by `entries.intent_of`. `args` is the canonical argument JSON, or empty where only
+    `args_digest` is kept. Digests, nonce and words are those of the verdict in `proof`.
+    """
+
+    action_digest: str
+    action_id: str
+    agent: str
+    agent_kind: str
+    arbitration: Bit
+    args: str
+    args_digest: str
+    chains: tuple[tuple[str, ...], ...]
+    codes: tuple[str, ...]
+    confidence: Int
+    epoch: Big
+    expires_at: Big
+    issued_at: Big
+    nonce: str
+    permitted: Bit
+    proof: Proof
+    requests: tuple[Asked, ...]
+    run: str
+    run_seq: Int = 0
+    sentences: tuple[str, ...]
+    seq: Int
+    tool: str
+    warnings: tuple[tuple[str, str], ...]
+
+
+class Rejected(_Record, frozen=True, kw_only=True, tag="rejected"):
+    """A step that was turned away before the kernel saw it: no such tool, or wrong arguments."""
+
+    agent: str
+    code: Word
+    run: str
+    run_seq: Int = 0
+    sentence: str
+    seq: Int
+    time: Int
+    tool: str
+
+
+class Outcome(_Record, frozen=True, kw_only=True, tag="outcome"):
+    """How the call of a permitted intent ended; fields as in `launchers.protocol.Ended`."""
+
+    action_digest: Digest
+    action_id: str
+    capped: tuple[str, ...]
+    cause: Cause
+    cpu_us: Int
+    error: str
+    layers: tuple[str, ...]
+    memory_bytes: Int
+    result_digest: Digest
+    run: str
+    run_seq: Int = 0
+    seq: Int
+    stderr_digest: Digest
+    stdout_digest: Digest
+    time: Int
+    wall_us: Int
+
+
+class Refusal(_Record, frozen=True, kw_only=True, tag="refusal"):
+    """A permit that was presented and refused; `action_id` is empty where it is not known."""
+
+    action_id: str
+    code: Word
+    permit_digest: Digest
+    sentence: str
+    time: Int
+
+
+class RegistryChange(_Record, frozen=True, kw_only=True, tag="change"):
+    """A change of the registry, done (empty `code`) or refused. Made by `entries.change_of`.
+
+    `change` is the tag of the `wire.Change`, `fields` its fields, a grant's among them.
+    """
+
+    by: str
+    change: Word
+    code: str
+    epoch: Big
+    fields: dict[Word, Big | str]
+    sentence: str
+    time: Int
+
+
+class RunClosed(_Record, frozen=True, kw_only=True, tag="run_closed"):
+    """A run ended. `steps` counts its intents and rejections."""
+
+    run: str
+    run_seq: Int = 0
+    status: Word
+    steps: Int = 0
+    time: Int
+
+
+class Sealed(_Record, frozen=True, kw_only=True, tag="sealed"):
+    """The log was closed in order, after `count` records; `signature` covers all of them."""
+
+    count: Int
+    signature: str
+    time: Int
+
+
+Record = (
+    LogOpened
+    | RunOpened
+    | Intent
+    | Rejected
+    | Outcome
+    | Refusal
+    | RegistryChange
+    | RunClosed
+    | Sealed
+)
+
+_encoder = msgspec.json.Encoder(order="sorted")
+_decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
+
+
+def encode_record(record: Record) -> bytes:
+    """Return the record as RFC 8785 canonical JSON.
+
+    Every key is ASCII, so that sorting by bytes is sorting by UTF-16 units. What could not be read
+    back is never written: a value outside its declared range raises `UsageError`, naming the field.
+    """
+    try:
+        data = _encoder.encode(record)
+        _decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeError, TypeError, OverflowError) as error:
+        kind = type(record).__name__
+        raise UsageError(f"a {kind} record cannot be stored: {error}; mend that value") from error
+    return data
+
+
+def decode_record(data: bytes) -> Record:
+    """Read one record; raises `msgspec.MsgspecError` or `UnicodeError` for what is none.
+
+    Whether `data` was canonical is for the caller to find out, by encoding the record again.
+    """
+    return _decoder.decode(data)
