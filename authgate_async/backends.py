@@ -1,0 +1,144 @@
+"""Which kernel decides: the Rust one, or the Python reference where somebody asked for it."""
+
+from __future__ import annotations
+
+import os
+import time
+from importlib import import_module
+from typing import Any, Literal, Protocol, cast
+
+import structlog
+
+from authgate_async import reference
+from authgate_async.errors import BackendMissingError, UsageError, WireError
+
+__all__ = [
+    "Backend",
+    "Kernel",
+    "make_kernel",
+    "verify_head",
+    "verify_json",
+    "verify_signed",
+]
+
+Backend = Literal["rust", "python", "auto"]
+"""`rust` is the native extension or an error, `python` the reference implementation, `auto` the
+extension where it is there and else, with a warning in the log, the reference."""
+
+_ENTROPY_BYTES = 32
+_SEED_BYTES = 32
+_EPHEMERAL_SEED = os.urandom(_SEED_BYTES)
+_NATIVE = "authgate_async._native"
+
+
+class Kernel(Protocol):
+    """A registry and a signing key behind four calls that may come from any thread.
+
+    Bytes in and out are MessagePack arrays of the structs in `authgate_async.wire`; `now` is in
+    microseconds. What does not decode raises `ValueError`, and then nothing was done.
+    """
+
+    @property
+    def public_key(self) -> bytes:
+        """The Ed25519 public key, 32 bytes."""
+        ...
+
+    @property
+    def key_id(self) -> str:
+        """The public key's name, 16 hexadecimal digits."""
+        ...
+
+    def decide(self, actions: bytes, now: int, entropy: bytes) -> bytes:
+        """Turn `Action`s into `SignedVerdict`s; `entropy` is 32 fresh bytes."""
+        ...
+
+    def redeem(self, redemptions: bytes, now: int) -> bytes:
+        """Turn `Redemption`s into `Redeemed`s; a permit is good once."""
+        ...
+
+    def change(self, changes: bytes, now: int) -> bytes:
+        """Turn `Change`s into `Changed`s."""
+        ...
+
+    def sign_head(self, head: bytes) -> bytes:
+        """Sign the 32 bytes of a log's head."""
+        ...
+
+
+def make_kernel(
+    backend: Backend = "rust", *, seed: bytes, entropy: bytes, permit_ttl: int = 60_000_000
+) -> Kernel:
+    """Make an empty kernel.
+
+    `seed` is the signing key and `entropy` keys the hash tables, 32 bytes each; `permit_ttl` is how
+    long a permit is good, in microseconds (default: one minute).
+
+    Raises:
+        BackendMissingError: `rust` was asked for and the extension is not there.
+        UsageError: There is no such backend.
+        ValueError: A wrong length, or a `permit_ttl` out of range.
+    """
+    native = _native(backend)
+    if native is None:
+        return reference.ReferenceKernel(seed, entropy, permit_ttl)
+    return cast("Kernel", native.Kernel(seed, entropy, permit_ttl))
+
+
+def verify_json(
+    text: str, *, backend: Backend = "rust", key: bytes | None = None, now: int | None = None
+) -> str:
+    """Decide one action against the registry in the same JSON text; return the verdict as JSON.
+
+    `key` is the 32-byte seed that signs it (default: one made for this process), `now` is in
+    microseconds (default: the clock). The format: `docs/rules.md`, section 7.
+
+    Raises:
+        WireError: The text is wrong; the sentence names the field by its path.
+        BackendMissingError: As for `make_kernel`.
+    """
+    decide = (_native(backend) or reference).verify_json
+    seed = _EPHEMERAL_SEED if key is None else key
+    moment = time.time_ns() // 1000 if now is None else now
+    try:
+        return str(decide(text, seed, moment, os.urandom(_ENTROPY_BYTES)))
+    except ValueError as error:
+        raise WireError(str(error)) from error
+
+
+def verify_signed(public_key: bytes, signed: bytes) -> bool:
+    """Whether the bytes are a `SignedVerdict` of the kernel with this key; needs no kernel."""
+    return bool(_any_implementation().verify_signed(public_key, signed))
+
+
+def verify_head(public_key: bytes, head: bytes, signature: bytes) -> bool:
+    """Whether a log head's signature is of the kernel with this key; needs no kernel."""
+    return bool(_any_implementation().verify_head(public_key, head, signature))
+
+
+def _native(backend: Backend) -> Any:
+    """The extension for this choice, or None for the reference."""
+    if backend not in {"rust", "python", "auto"}:
+        raise UsageError(f"there is no backend `{backend}`; choose rust, python or auto")
+    if backend == "python":
+        return None
+    try:
+        return import_module(_NATIVE)
+    except ImportError as error:
+        if backend == "rust":
+            raise BackendMissingError(
+                "the native extension `authgate_async._native` cannot be loaded "
+                f"({error}); build it with `make demo` or `maturin develop`, "
+                'or choose backend="python" or "auto"'
+            ) from error
+        structlog.get_logger("authgate_async").warning(
+            "backend.reference", reason=str(error), remedy="build the extension with `make demo`"
+        )
+        return None
+
+
+def _any_implementation() -> Any:
+    """Either: a check of a signature has one answer, so that the faster is taken in silence."""
+    try:
+        return import_module(_NATIVE)
+    except ImportError:
+        return reference

@@ -1,0 +1,134 @@
+"""Ed25519 key files: a private one that only its owner can read, and its public half beside it.
+
+The private file is PKCS#8 in PEM, not encrypted; the public one is SubjectPublicKeyInfo in PEM, at
+the same path with `.pub` added.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from hashlib import sha256
+from pathlib import Path
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from authgate_async.errors import KeyFileError
+
+__all__ = ["generate", "key_id", "load_public", "load_seed"]
+
+_MAX_BYTES = 4096
+_ID_BYTES = 8
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+def generate(path: str | os.PathLike[str]) -> bytes:
+    """Make a key, write both files, and return the public key, 32 bytes.
+
+    The private file has mode 0600. No file is ever overwritten.
+
+    Raises:
+        KeyFileError: One of the files is there already, or cannot be written.
+    """
+    private, public = Path(path), _public_path(path)
+    if public.exists():
+        raise KeyFileError(f"{public} is there already; choose another name or move it away")
+    key = Ed25519PrivateKey.generate()
+    _create(private, _private_pem(key), 0o600)
+    _create(public, _public_pem(key), 0o644)
+    return key.public_key().public_bytes_raw()
+
+
+def load_seed(path: str | os.PathLike[str]) -> bytes:
+    """Return the private key of a file, 32 bytes.
+
+    Raises:
+        KeyFileError: The file is missing, is no regular file, can be read by others than its owner,
+            or holds something else than an unencrypted Ed25519 key.
+    """
+    data = _read(Path(path), private=True)
+    try:
+        key = serialization.load_pem_private_key(data, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise _not_a_key(path, "private key without a passphrase") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise _not_a_key(path, "private key")
+    return key.private_bytes_raw()
+
+
+def load_public(path: str | os.PathLike[str]) -> bytes:
+    """Return the public key of a `.pub` file, 32 bytes.
+
+    Raises:
+        KeyFileError: The file is missing, is no regular file, or holds something else.
+    """
+    data = _read(Path(path), private=False)
+    try:
+        key = serialization.load_pem_public_key(data)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise _not_a_key(path, "public key") from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise _not_a_key(path, "public key")
+    return key.public_bytes_raw()
+
+
+def key_id(public: bytes) -> str:
+    """Return the name of a public key: 16 lower-case hexadecimal digits of its SHA-256."""
+    return sha256(public).digest()[:_ID_BYTES].hex()
+
+
+def _public_path(path: str | os.PathLike[str]) -> Path:
+    return Path(f"{os.fspath(path)}.pub")
+
+
+def _private_pem(key: Ed25519PrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+def _public_pem(key: Ed25519PrivateKey) -> bytes:
+    return key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+
+def _create(path: Path, data: bytes, mode: int) -> None:
+    """Write a file that was not there; a link in its place is not followed."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    except FileExistsError as error:
+        advice = "choose another name or move it away"
+        raise KeyFileError(f"{path} is there already; {advice}") from error
+    except OSError as error:
+        raise KeyFileError(f"{path} cannot be written: {error.strerror}") from error
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _read(path: Path, *, private: bool) -> bytes:
+    """Read a key file through one descriptor, so that what was checked is what is read."""
+    try:
+        # A FIFO would hold up an `open` that waits for its other end.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        advice = "make a key with `authgate keygen FILE`"
+        raise KeyFileError(f"{path} cannot be read: {error.strerror}; {advice}") from error
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise KeyFileError(f"{path} is not a regular file; name the key file itself")
+        if private and status.st_mode & _OTHERS:
+            raise KeyFileError(f"{path} can be read by others; run `chmod 600 {path}`")
+        return file.read(_MAX_BYTES)
+
+
+def _not_a_key(path: str | os.PathLike[str], what: str) -> KeyFileError:
+    advice = "make one with `authgate keygen FILE`"
+    return KeyFileError(f"{os.fspath(path)} does not hold an Ed25519 {what} in PEM; {advice}")

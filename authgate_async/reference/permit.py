@@ -1,0 +1,120 @@
+"""Signed verdicts: making, checking and redeeming them (`docs/rules.md`, section 6)."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from authgate_async.reference.decoding import decode
+from authgate_async.reference.signing import Signer, verifies
+from authgate_async.reference.tree import levels, path, root_of
+from authgate_async.wire import Redeemed, Redemption, SignedVerdict, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from authgate_async.reference.registry import Registry
+
+__all__ = [
+    "HEAD_BYTES",
+    "Desk",
+    "batch_statement",
+    "head_statement",
+    "sign_batch",
+    "verify_head",
+    "verify_signed",
+]
+
+HEAD_BYTES = 32
+
+
+def batch_statement(size: int, root: bytes) -> bytes:
+    """What a kernel signs for a batch."""
+    return b"authgate_async batch v1\x00" + size.to_bytes(8, "big") + root
+
+
+def head_statement(head: bytes) -> bytes:
+    """What a kernel signs for a log."""
+    return b"authgate_async log v1\x00" + head
+
+
+def sign_batch(signer: Signer, verdicts: Sequence[bytes]) -> tuple[SignedVerdict, ...]:
+    """Sign encoded verdicts together; nothing is signed for none."""
+    if not verdicts:
+        return ()
+    built, size = levels(verdicts), len(verdicts)
+    signature = signer.sign(batch_statement(size, built[-1][0]))
+    return tuple(
+        SignedVerdict(verdict, index, size, path(built, index), signature)
+        for index, verdict in enumerate(verdicts)
+    )
+
+
+def verify_signed(public_key: bytes, signed: bytes) -> bool:
+    """Whether the bytes are a signed verdict, permit or denial, of the kernel with this key."""
+    return _opened(public_key, signed) is not None
+
+
+def verify_head(public_key: bytes, head: bytes, signature: bytes) -> bool:
+    """Whether the signature over a log's head is of the kernel with this key."""
+    return len(head) == HEAD_BYTES and verifies(public_key, head_statement(head), signature)
+
+
+def _opened(public_key: bytes, signed: bytes) -> Verdict | None:
+    """The verdict in the bytes; None unless all of it decodes and verifies."""
+    try:
+        outer = decode(signed, SignedVerdict)
+        verdict = decode(outer.verdict, Verdict)
+    except ValueError:
+        return None
+    root = root_of(outer.verdict, outer.index, outer.size, outer.path)
+    if root is None:
+        return None
+    stated = batch_statement(outer.size, root)
+    return verdict if verifies(public_key, stated, outer.signature) else None
+
+
+class Desk:
+    """Where permits are redeemed, each once."""
+
+    def __init__(self, public_key: bytes, registry: Registry) -> None:
+        self._public_key = public_key
+        self._registry = registry
+        self._used: dict[bytes, int] = {}
+
+    def redeem(self, redemption: Redemption, now: int) -> Redeemed:
+        """Take a permit if everything about it holds, and never again."""
+        verdict = _opened(self._public_key, redemption.permit)
+        if verdict is None:
+            return Redeemed("permit_forged", "the permit is not signed by this kernel")
+        self._used = {nonce: end for nonce, end in self._used.items() if now < end}
+        refused = next(self._refusals(verdict, redemption, now), None)
+        if refused is None:
+            self._used[verdict.nonce] = verdict.expires_at
+        return refused or Redeemed("", "")
+
+    def _refusals(self, verdict: Verdict, redemption: Redemption, now: int) -> Iterator[Redeemed]:
+        """Everything against a permit of ours, in the order in which it is told."""
+        permit = f"the permit of action `{verdict.action_id}`"
+        if not verdict.permitted:
+            yield Redeemed("permit_denied", f"action `{verdict.action_id}` was denied")
+        if not _is_for(verdict, redemption):
+            other = "the permit is for another call than the one it came with"
+            yield Redeemed("permit_mismatch", other)
+        if not verdict.issued_at <= now < verdict.expires_at:
+            valid = f"is valid from {verdict.issued_at} to {verdict.expires_at}, not at {now}"
+            yield Redeemed("permit_expired", f"{permit} {valid}")
+        if verdict.epoch < self._registry.epoch:
+            stale = f"is of epoch {verdict.epoch}, below {self._registry.epoch}"
+            yield Redeemed("permit_stale", f"{permit} {stale}")
+        for grant_id in (grant_id for chain in verdict.chains for grant_id in chain):
+            if grant_id in self._registry.revoked:
+                stale = f"rests on grant `{grant_id}`, which was revoked"
+                yield Redeemed("permit_stale", f"{permit} {stale}")
+        if verdict.nonce in self._used:
+            yield Redeemed("permit_replayed", f"{permit} was used before")
+
+
+def _is_for(verdict: Verdict, redemption: Redemption) -> bool:
+    digest = sha256(redemption.args).digest()
+    return (verdict.tool, verdict.args_digest) == (redemption.tool, digest)

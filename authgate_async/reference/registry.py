@@ -1,0 +1,97 @@
+"""What a kernel knows: principals, owners, resources, grants and the epoch (`docs/rules.md`, 1)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import NamedTuple
+
+from authgate_async.reference.scope import covering
+from authgate_async.wire import Grant, Right
+
+__all__ = ["Entered", "Principal", "Registry", "Resource"]
+
+
+class Principal(NamedTuple):
+    """A human or machine that was enrolled."""
+
+    key: bytes = b""
+    trust_domain: str = ""
+
+
+class Resource(NamedTuple):
+    """The nature of a resource; the defaults are those of one that was never declared."""
+
+    public: bool = False
+    trust_domain: str = ""
+
+
+class Entered(NamedTuple):
+    """A grant, and its place in the order of entry."""
+
+    sequence: int
+    grant: Grant
+
+
+_Place = tuple[str, str, str]
+_Held = tuple[str, str, str, str, str]
+
+
+class Registry:
+    """Tables that answer a decision's questions by lookup."""
+
+    def __init__(self) -> None:
+        self.principals: dict[tuple[str, str], Principal] = {}
+        self.owners: dict[str, str] = {}
+        self.resources: dict[tuple[str, str], Resource] = {}
+        self.grants: dict[str, Entered] = {}
+        self.revoked: set[str] = set()
+        self.epoch = 0
+        self._held: defaultdict[_Held, list[Entered]] = defaultdict(list)
+        self._writers: defaultdict[_Place, list[Entered]] = defaultdict(list)
+
+    def enter(self, grant: Grant) -> None:
+        """Enter a grant whose id is free."""
+        entered = Entered(len(self.grants), grant)
+        self.grants[grant.id] = entered
+        self._held[_held(grant)].append(entered)
+        if grant.rights & Right.WRITE:
+            self._writers[_place(grant)].append(entered)
+
+    def revoke(self, grant_id: str) -> None:
+        """End a grant; doing it again changes nothing."""
+        if grant_id in self.revoked:
+            return
+        entered = self.grants[grant_id]
+        self.revoked.add(grant_id)
+        self._held[_held(entered.grant)].remove(entered)
+        if entered.grant.rights & Right.WRITE:
+            self._writers[_place(entered.grant)].remove(entered)
+
+    def alternatives(self, grant: Grant) -> int:
+        """Count the live grants of the same holder on the same scope."""
+        return len(self._held.get(_held(grant), ()))
+
+    def held(self, holder: str, kind: str, rtype: str, name: str, scope: str) -> list[Entered]:
+        """The holder's live grants whose scope covers `scope`, in order of entry."""
+        found = [
+            entered
+            for part in covering(scope)
+            for entered in self._held.get((holder, kind, rtype, name, part), ())
+        ]
+        return sorted(found, key=lambda entered: entered.sequence)
+
+    def writers(self, rtype: str, name: str, scope: str) -> list[Grant]:
+        """Everybody's live grants with write whose scope covers `scope`."""
+        return [
+            entered.grant
+            for part in covering(scope)
+            for entered in self._writers.get((rtype, name, part), ())
+        ]
+
+
+def _held(grant: Grant) -> _Held:
+    return grant.holder, grant.holder_kind, grant.rtype, grant.name, grant.scope
+
+
+def _place(grant: Grant) -> _Place:
+    return grant.rtype, grant.name, grant.scope

@@ -1,0 +1,210 @@
+"""What a kernel decides about one action (`docs/rules.md`, sections 2 to 4)."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from authgate_async.reference.chain import Fault, walk
+from authgate_async.reference.malformed import MAX_ENTRIES, in_action, in_request
+from authgate_async.reference.scope import climbs
+from authgate_async.reference.signing import verifies
+from authgate_async.reference.words import principal, resource, right
+from authgate_async.wire import FLAGS, Action, Grant, Request, Right, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from authgate_async.reference.registry import Registry
+
+__all__ = ["action_digest", "decide", "statement"]
+
+_CERTAIN = 1_000_000
+_LOW_CONFIDENCE = 800_000
+_MAX_TIME = 2**63 - 1
+_OTHER_KIND = {"human": "machine", "machine": "human"}
+
+
+class _Answer(NamedTuple):
+    """What became of one request: faults, or the chain that justifies it (none if public)."""
+
+    request: Request
+    faults: list[Fault]
+    chain: list[Grant]
+
+    @property
+    def confidence(self) -> int:
+        return self.chain[0].confidence if self.chain else _CERTAIN
+
+
+def action_digest(action: Action) -> bytes:
+    """Digest an action without its proof."""
+    bare = msgspec.structs.replace(action, proof=b"")
+    return sha256(msgspec.msgpack.encode(bare)).digest()
+
+
+def statement(digest: bytes) -> bytes:
+    """What an actor signs to prove that an action is its own."""
+    return b"authgate_async action v1\x00" + digest
+
+
+def decide(registry: Registry, action: Action, now: int, nonce: bytes, permit_ttl: int) -> Verdict:
+    """Judge an action by every rule, and collect every violation."""
+    digest = action_digest(action)
+    answers = list(_answers(registry, action, now))
+    violations = [("malformed", sentence) for sentence in in_action(action)]
+    violations += _whole(registry, action, digest)
+    violations += [fault for answer in answers for fault in answer.faults]
+    permitted = not violations
+    confidence = min((answer.confidence for answer in answers), default=0) if permitted else 0
+    contested = _contested(registry, action, answers, now)
+    return Verdict(
+        action_id=action.id,
+        action_digest=digest,
+        actor=action.actor,
+        kind=action.kind,
+        tool=action.tool,
+        args_digest=action.args_digest,
+        requests=action.requests,
+        permitted=permitted,
+        violations=tuple(violations),
+        warnings=tuple(_warnings(contested, confidence=confidence, permitted=permitted)),
+        confidence=confidence,
+        requires_human_arbitration=contested is not None,
+        chains=tuple(_ids(answer.chain) for answer in answers) if permitted else (),
+        epoch=registry.epoch,
+        nonce=nonce,
+        issued_at=now,
+        expires_at=min(now + permit_ttl, _MAX_TIME),
+    )
+
+
+def _ids(chain: list[Grant]) -> tuple[str, ...]:
+    return tuple(grant.id for grant in chain)
+
+
+def _whole(registry: Registry, action: Action, digest: bytes) -> Iterator[Fault]:
+    """The rules on the whole action, in the order of section 3."""
+    for bit, name in enumerate(FLAGS):
+        if action.flags >> bit & 1:
+            yield "forbidden_flag", f"flag `{name}` is set; no grant can permit that"
+    if action.kind == "machine":
+        if action.actor not in registry.owners:
+            sentence = f"machine `{action.actor}` has no registered human owner"
+            yield "unowned_machine", sentence
+        if action.governs_humans:
+            human = action.governs_humans[0]
+            sentence = f"machine `{action.actor}` may not govern human `{human}`"
+            yield "machine_dominion", sentence
+    impostor = _impostor(registry, action, digest)
+    if impostor:
+        yield "identity_mismatch", impostor
+
+
+def _impostor(registry: Registry, action: Action, digest: bytes) -> str:
+    """Why the actor is not the principal that was enrolled; empty if it is."""
+    other = _OTHER_KIND.get(action.kind)
+    if other is None:
+        return ""
+    who = principal(action.kind, action.actor)
+    known = registry.principals.get((action.actor, action.kind))
+    if known is None:
+        if (action.actor, other) in registry.principals:
+            return f"`{action.actor}` is enrolled as a {other}, not as a {action.kind}"
+        return f"{who} is not enrolled"
+    if known.key and not action.proof:
+        return f"{who} must sign its actions with its enrolled key"
+    if known.key and not verifies(known.key, statement(digest), action.proof):
+        return f"the proof of {who} does not verify"
+    return ""
+
+
+def _answers(registry: Registry, action: Action, now: int) -> Iterator[_Answer]:
+    """The answer to each request that is well formed."""
+    for request in action.requests[:MAX_ENTRIES]:
+        if not any(in_request(request, "")):
+            yield _answer(registry, action, request, now)
+
+
+def _answer(registry: Registry, action: Action, request: Request, now: int) -> _Answer:
+    foreign = _domain_fault(registry, action, request)
+    public = request.right == Right.READ and _is_public(registry, request)
+    if public and not foreign and not climbs(request.scope):
+        return _Answer(request, [], [])
+    candidates = list(_candidates(registry, action, request, now, foreign))
+    sound = [answer for answer in candidates if not answer.faults]
+    if sound:
+        return max(sound, key=lambda answer: answer.confidence)
+    if candidates:
+        return min(candidates, key=lambda answer: len(answer.faults))
+    if public and foreign:
+        return _Answer(request, foreign, [])
+    who = principal(action.kind, action.actor)
+    what = resource(request.rtype, request.name, request.scope)
+    sentence = f"{who} holds no grant to {right(request.right)} {what}"
+    return _Answer(request, [("no_grant", sentence)], [])
+
+
+def _candidates(
+    registry: Registry, action: Action, request: Request, now: int, foreign: list[Fault]
+) -> Iterator[_Answer]:
+    """Each grant that covers the request, in order of entry, with its faults."""
+    min_epoch = max(registry.epoch, action.min_epoch)
+    place = (request.rtype, request.name, request.scope)
+    for entered in registry.held(action.actor, action.kind, *place):
+        grant = entered.grant
+        if grant.rights & request.right:
+            chain = walk(registry, grant, now, min_epoch)
+            beyond = [] if grant.cross_domain else foreign
+            yield _Answer(request, chain.faults + beyond, chain.links)
+
+
+def _is_public(registry: Registry, request: Request) -> bool:
+    known = registry.resources.get((request.rtype, request.name))
+    return known is not None and known.public
+
+
+def _domain_fault(registry: Registry, action: Action, request: Request) -> list[Fault]:
+    """The fault of an actor of another trust domain than the resource's, or none."""
+    known = registry.resources.get((request.rtype, request.name))
+    actor = registry.principals.get((action.actor, action.kind))
+    own = actor.trust_domain if actor else ""
+    if known is None or known.trust_domain in {"", own}:
+        return []
+    what = resource(request.rtype, request.name, request.scope)
+    who = principal(action.kind, action.actor)
+    is_in = f"is in `{own}`" if own else "is in none"
+    sentence = f"{what} is in trust domain `{known.trust_domain}`, {who} {is_in}"
+    return [("trust_domain", f"{sentence}; only a cross-domain grant reaches it")]
+
+
+def _contested(
+    registry: Registry, action: Action, answers: list[_Answer], now: int
+) -> Request | None:
+    """The first write that a grant justifies and that somebody outside its chain may also do."""
+    for answer in answers:
+        request = answer.request
+        if request.right != Right.WRITE or answer.faults:
+            continue
+        known = {(grant.holder, grant.holder_kind) for grant in answer.chain}
+        known.add((action.actor, action.kind))
+        for grant in registry.writers(request.rtype, request.name, request.scope):
+            live = grant.expires_at == 0 or now < grant.expires_at
+            if live and grant.epoch >= registry.epoch and _holder(grant) not in known:
+                return request
+    return None
+
+
+def _holder(grant: Grant) -> tuple[str, str]:
+    return grant.holder, grant.holder_kind
+
+
+def _warnings(contested: Request | None, *, confidence: int, permitted: bool) -> Iterator[Fault]:
+    if permitted and confidence < _LOW_CONFIDENCE:
+        sentence = f"confidence is {confidence} of {_CERTAIN}, below {_LOW_CONFIDENCE}"
+        yield "low_confidence", sentence
+    if contested is not None:
+        what = resource(contested.rtype, contested.name, contested.scope)
+        yield "contested_write", f"another holder may also write {what}"

@@ -1,0 +1,70 @@
+"""The Merkle tree of a batch: RFC 6962's hashes, RFC 9162's verification.
+
+Source of the algorithms: RFC 6962 sections 2.1 and 2.1.1, RFC 9162 section 2.1.3.2.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["leaf_hash", "levels", "path", "root_of"]
+
+_HASH = 32
+
+
+def leaf_hash(data: bytes) -> bytes:
+    """Hash one leaf."""
+    return sha256(b"\x00" + data).digest()
+
+
+def _node_hash(left: bytes, right: bytes) -> bytes:
+    return sha256(b"\x01" + left + right).digest()
+
+
+def levels(leaves: Sequence[bytes]) -> list[list[bytes]]:
+    """Hash the tree level by level, from the leaves' hashes to the root alone.
+
+    An odd node at the end of a level moves up as it is, which gives the same tree as RFC 6962's
+    split at the largest power of two.
+    """
+    level = [leaf_hash(leaf) for leaf in leaves]
+    built = [level]
+    while len(level) > 1:
+        pairs = [_node_hash(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
+        level = pairs + level[2 * len(pairs) :]
+        built.append(level)
+    return built
+
+
+def path(built: Sequence[Sequence[bytes]], index: int) -> bytes:
+    """The inclusion path of leaf `index`: the sibling at each level that has one, leaf first."""
+    steps = []
+    for level in built[:-1]:
+        sibling = index ^ 1
+        if sibling < len(level):
+            steps.append(level[sibling])
+        index >>= 1
+    return b"".join(steps)
+
+
+def root_of(leaf: bytes, index: int, size: int, steps: bytes) -> bytes | None:
+    """The root that an inclusion path leads to; None if it cannot be one of such a tree."""
+    if index >= size or len(steps) % _HASH:
+        return None
+    node, last, found = index, size - 1, leaf_hash(leaf)
+    for start in range(0, len(steps), _HASH):
+        if last == 0:
+            return None
+        step = steps[start : start + _HASH]
+        if node & 1 or node == last:
+            found = _node_hash(step, found)
+            while not node & 1 and node:
+                node, last = node >> 1, last >> 1
+        else:
+            found = _node_hash(found, step)
+        node, last = node >> 1, last >> 1
+    return found if last == 0 else None
