@@ -10,13 +10,25 @@ import re
 from hashlib import sha256
 from typing import NamedTuple
 
-__all__ = ["FIRST", "MAX_LINE", "Fault", "Line", "line_start", "make_line", "read_line"]
+__all__ = [
+    "FIRST",
+    "MAX_LINE",
+    "MAX_RECORD",
+    "Fault",
+    "Line",
+    "line_start",
+    "make_line",
+    "read_line",
+]
 
 FIRST = "0" * 64
 """The `prev` of the first line."""
 
 MAX_LINE = 4 * 2**20
 """The longest line, its newline included, in bytes."""
+
+MAX_RECORD = MAX_LINE - 256
+"""The longest record, in bytes: a line adds less than the rest to it."""
 
 _HEAD = re.compile(rb'\{"index":(0|[1-9][0-9]{0,15}),"prev":"([0-9a-f]{64})","record":(?=\{)')
 _TAIL = re.compile(rb',"sum":"([0-9a-f]{64})"\}\n')
