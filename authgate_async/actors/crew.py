@@ -1,0 +1,83 @@
+"""Bounded child tasks: how an actor waits for something slow without blocking its mailbox."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+from authgate_async.errors import InternalError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from types import TracebackType
+    from typing import Self, TypeVarTuple, Unpack
+
+    Ts = TypeVarTuple("Ts")
+
+__all__ = ["Crew", "sole"]
+
+
+def sole(error: BaseException) -> BaseException:
+    """The one error inside an exception group, however deep; a group of several stays as it is."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+class Crew:
+    """At most `size` child tasks, all ended when its block is left.
+
+    Leaving the block waits for them; leaving it by an error or a cancellation cancels them. If a
+    child crashes, `on_crash` is called with the error and the others go on; with `on_crash=None`
+    the crash ends the whole crew and is raised from the block.
+    """
+
+    def __init__(self, size: int, *, on_crash: Callable[[Exception], object] | None) -> None:
+        if size < 1:
+            raise InternalError(f"a crew of {size} can do nothing; give it at least 1 place")
+        self._size = size
+        self._on_crash = on_crash
+
+    async def __aenter__(self) -> Self:
+        self._places = anyio.Semaphore(self._size, fast_acquire=True)
+        self._group = anyio.create_task_group()
+        await self._group.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        try:
+            return await self._group.__aexit__(kind, error, trace)
+        except BaseExceptionGroup as group:
+            one = sole(group)
+            raise one from one.__cause__
+
+    async def start(
+        self, function: Callable[[Unpack[Ts]], Awaitable[object]], *args: *Ts
+    ) -> anyio.CancelScope:
+        """Wait for a free place and start a child; cancel it by the scope that is returned."""
+        await self._places.acquire()
+        scope = anyio.CancelScope()
+        self._group.start_soon(self._work, scope, function, args)
+        return scope
+
+    async def _work(
+        self,
+        scope: anyio.CancelScope,
+        function: Callable[[Unpack[Ts]], Awaitable[object]],
+        args: tuple[*Ts],
+    ) -> None:
+        try:
+            with scope:
+                await function(*args)
+        except Exception as error:
+            if self._on_crash is None:
+                raise
+            self._on_crash(error)
+        finally:
+            self._places.release()
