@@ -1,0 +1,171 @@
+"""The form of a policy file: tables, keys, types and ranges, and what each key means.
+
+The descriptions serve twice: in the JSON Schema, and as the remedy in the sentence about a value
+that does not fit.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+__all__ = [
+    "GrantForm",
+    "LimitsForm",
+    "PolicyForm",
+    "PrincipalForm",
+    "ResourceForm",
+    "ToolForm",
+    "ToolLimitsForm",
+    "schema",
+]
+
+_PRINTABLE = r"^[^\u0000-\u001f\u007f-\u009f]*$"
+_DAY_MS = 86_400_000
+
+
+def _text(description: str, longest: int = 256, shortest: int = 0) -> Meta:
+    # The lengths that count are bytes, which JSON Schema cannot say; they are checked in `rules`.
+    extra = {"minLength": shortest, "maxLength": longest, "pattern": _PRINTABLE}
+    return Meta(description=description, extra_json_schema=extra)
+
+
+def _count(description: str, high: int, low: int = 1) -> Meta:
+    return Meta(ge=low, le=high, description=f"{description}, {low} to {high}")
+
+
+Name = Annotated[str, _text("a name of 1 to 256 bytes without control characters", shortest=1)]
+KindName = Annotated[str, _text("`KIND:NAME` of a principal, such as machine:alice-bot", 264, 3)]
+TypeName = Annotated[str, _text("`TYPE:NAME` of a resource, such as file:workspace", 513, 3)]
+Scope = Annotated[
+    str, _text("the part of the resource, such as reports/2026; empty is all of it", 4096)
+]
+Domain = Annotated[str, _text("the trust domain, up to 256 bytes; empty is none")]
+Folder = Annotated[
+    str, _text("an existing folder, seen from the folder of the policy file", 4096, 1)
+]
+Key = Annotated[str, _text("an Ed25519 public key of 32 bytes, as hex or base64", 64, 43)]
+Kind = Annotated[Literal["human", "machine"], Meta(description="one of human, machine")]
+Rights = Annotated[
+    tuple[Literal["read", "write", "execute", "delegate"], ...],
+    Meta(
+        description="a list with at least one of read, write, execute, delegate",
+        extra_json_schema={"minItems": 1, "uniqueItems": True},
+    ),
+]
+Confidence = Annotated[float, Meta(ge=0, le=1, description="how sure the grant is, 0 to 1")]
+Expiry = Annotated[
+    datetime,
+    Meta(tz=True, description="a time after 1970 with an offset, such as 2030-01-31T12:00:00Z"),
+]
+Epoch = Annotated[int, _count("the epoch in which the grant was made", 2**63 - 1, 0)]
+Public = Annotated[bool, Meta(description="true if everybody may read it")]
+CrossDomain = Annotated[bool, Meta(description="true if it reaches into another trust domain")]
+Enabled = Annotated[bool, Meta(description="true if the tool can be called")]
+Source = Annotated[
+    str,
+    Meta(
+        description="where a tool of your own is, as package.module:attribute",
+        pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$",
+    ),
+]
+WallMs = Annotated[int, _count("the wall-clock deadline of a call in milliseconds", _DAY_MS)]
+CpuSeconds = Annotated[int, _count("the processor time of a call in seconds", 86_400)]
+MemoryBytes = Annotated[int, _count("the memory of a call in bytes", 2**40, 2**20)]
+FileBytes = Annotated[int, _count("the largest file a call may write, in bytes", 2**40, 0)]
+OpenFiles = Annotated[int, _count("how many files a call may hold open", 65_536, 8)]
+Processes = Annotated[int, _count("how many processes a call may have", 4096)]
+StreamBytes = Annotated[int, _count("how much of the stream is kept, in bytes", 2**30, 0)]
+ResultBytes = Annotated[int, _count("how long a call's result may be, in bytes", 2**30)]
+PermitTtl = Annotated[int, _count("how long a permit can be used, in milliseconds", _DAY_MS)]
+Concurrency = Annotated[int, _count("how many runs are in flight at once", 1_000_000)]
+MaxProcesses = Annotated[int, _count("how many tool processes run at once", 65_536)]
+GraceMs = Annotated[int, _count("how long calls may finish at a stop, in milliseconds", _DAY_MS, 0)]
+
+
+class _Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A table of the file: unknown keys are refused."""
+
+
+class ToolLimitsForm(_Form, frozen=True, kw_only=True):
+    """What one call may use."""
+
+    wall_ms: WallMs | UnsetType = UNSET
+    cpu_seconds: CpuSeconds | UnsetType = UNSET
+    memory_bytes: MemoryBytes | UnsetType = UNSET
+    file_bytes: FileBytes | UnsetType = UNSET
+    open_files: OpenFiles | UnsetType = UNSET
+    processes: Processes | UnsetType = UNSET
+    stdout_bytes: StreamBytes | UnsetType = UNSET
+    stderr_bytes: StreamBytes | UnsetType = UNSET
+    result_bytes: ResultBytes | UnsetType = UNSET
+
+
+class LimitsForm(ToolLimitsForm, frozen=True, kw_only=True):
+    """The limits of the runtime, and those of the calls of tools that have none of their own."""
+
+    permit_ttl_ms: PermitTtl | UnsetType = UNSET
+    concurrency: Concurrency | UnsetType = UNSET
+    max_processes: MaxProcesses | UnsetType = UNSET
+    grace_ms: GraceMs | UnsetType = UNSET
+
+
+class PrincipalForm(_Form, frozen=True, kw_only=True):
+    """A human or a machine; name and kind together identify it."""
+
+    name: Name
+    kind: Kind
+    owner: Name | UnsetType = UNSET
+    key: Key | UnsetType = UNSET
+    trust_domain: Domain = ""
+
+
+class ResourceForm(_Form, frozen=True, kw_only=True):
+    """Something that tools reach."""
+
+    id: TypeName
+    path: Folder | UnsetType = UNSET
+    public: Public = False
+    trust_domain: Domain = ""
+
+
+class GrantForm(_Form, frozen=True, kw_only=True):
+    """What one holder may do with one resource; its id is made from its content if it has none."""
+
+    id: Name | UnsetType = UNSET
+    holder: KindName
+    resource: TypeName
+    scope: Scope = ""
+    rights: Rights
+    confidence: Confidence = 1.0
+    expires_at: Expiry | UnsetType = UNSET
+    epoch: Epoch = 0
+    parent: Name | UnsetType = UNSET
+    cross_domain: CrossDomain = False
+
+
+class ToolForm(_Form, frozen=True, kw_only=True):
+    """One tool that agents may ask for; with a `tools` table, tools outside it are off."""
+
+    enabled: Enabled = True
+    source: Source | UnsetType = msgspec.field(name="import", default=UNSET)
+    limits: ToolLimitsForm = ToolLimitsForm()
+
+
+class PolicyForm(_Form, frozen=True, kw_only=True):
+    """A policy of authgate_async. What it does not grant is denied."""
+
+    limits: LimitsForm = LimitsForm()
+    principals: list[PrincipalForm] = []
+    resources: list[ResourceForm] = []
+    grants: list[GrantForm] = []
+    tools: dict[str, ToolForm] | UnsetType = UNSET
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of a policy file."""
+    found = msgspec.json.schema(PolicyForm)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | found
