@@ -1,2 +1,43 @@
-//! The decision engine.
+//! The decision engine: given a registry, an action and a moment, it permits or denies, and signs.
+//!
+//! The rules stand in `docs/rules.md`. No I/O, no clock, no global, no ambient randomness: time, keys
+//! and entropy are arguments, so that equal inputs give equal bytes.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `kernel` | the door: decide, redeem, change; owns the locks |
+//! | `decide` | one action through every rule |
+//! | `rules` | the rules, a file each |
+//! | `chain` | delegation chains and their faults |
+//! | `scope` | which scope covers which |
+//! | `registry` | what is known, indexed by hash |
+//! | `permit` | signs batches; the only place that verifies a permit |
+//! | `redeem` | used nonces, verified roots |
+//! | `tree` | RFC 6962 trees and RFC 9162 verification |
+//! | `signing` | statements and strict Ed25519 |
+//! | `wire`, `codec` | the messages, as `MessagePack` arrays |
+//! | `codes`, `words`, `error` | codes, phrases, errors |
+//! | `json` | `verify_json`, for other languages |
 #![forbid(unsafe_code)]
+
+mod chain;
+pub mod codec;
+pub mod codes;
+mod decide;
+pub mod error;
+mod json;
+mod kernel;
+mod permit;
+mod redeem;
+mod registry;
+mod rules;
+pub mod scope;
+pub mod signing;
+pub mod tree;
+pub mod wire;
+mod words;
+
+pub use error::{DecodeError, JsonError, KernelError};
+pub use json::verify_json;
+pub use kernel::Kernel;
+pub use permit::{verify_head, verify_signed};

@@ -1,0 +1,144 @@
+//! One action through every rule, and the verdict that comes of it.
+
+use std::borrow::Cow;
+
+use sha2::{Digest, Sha256};
+
+use crate::chain::Links;
+use crate::codec::{MAX_INT, Writer};
+use crate::codes::Denial;
+use crate::registry::{Number, Registry, right};
+use crate::rules::no_grant::Justified;
+use crate::rules::{
+    Case, Findings, MAX_ENTRIES, contested_write, forbidden_flag, identity_mismatch,
+    low_confidence, machine_dominion, malformed, no_grant, unowned_machine,
+};
+use crate::tree::Hash;
+use crate::wire::{Action, Request, Verdict};
+
+const CERTAIN: u64 = 1_000_000;
+
+/// What a decision depends on beside the registry and the action.
+#[derive(Clone, Copy)]
+pub(crate) struct Moment<'a> {
+    pub(crate) now: u64,
+    pub(crate) permit_ttl: u64,
+    pub(crate) entropy: &'a [u8; 32],
+}
+
+/// What the requests came to.
+struct Outcome<'a> {
+    confidence: u64,
+    chains: Vec<Vec<&'a str>>,
+    contested: Option<&'a Request<'a>>,
+}
+
+/// Decides one action, the `index`th of its batch. `scratch` is cleared first.
+pub(crate) fn decide<'a>(
+    registry: &'a Registry,
+    action: &'a Action<'a>,
+    index: u32,
+    moment: Moment<'_>,
+    scratch: &mut Writer,
+) -> Verdict<'a> {
+    let digest = digest(action, scratch);
+    let case = Case::new(registry, action, &digest, moment.now);
+    let mut findings = Findings::default();
+    let skipped = malformed::in_action(action, |flaw| findings.deny(Denial::Malformed, flaw));
+    forbidden_flag::check(&case, &mut findings);
+    unowned_machine::check(&case, &mut findings);
+    machine_dominion::check(&case, &mut findings);
+    identity_mismatch::check(&case, &mut findings);
+    let outcome = requests(registry, action, &case, skipped, &mut findings);
+    let permitted = findings.violations.is_empty();
+    if permitted {
+        low_confidence::check(outcome.confidence, &mut findings);
+    }
+    if let Some(request) = outcome.contested {
+        contested_write::warn(request, &mut findings);
+    }
+    Verdict {
+        action_id: action.id,
+        action_digest: Cow::Owned(digest.to_vec()),
+        actor: action.actor,
+        kind: action.kind,
+        tool: action.tool,
+        args_digest: Cow::Borrowed(&action.args_digest),
+        requests: action.requests.clone(),
+        permitted,
+        violations: findings.violations,
+        warnings: findings.warnings,
+        confidence: if permitted { outcome.confidence } else { 0 },
+        requires_human_arbitration: outcome.contested.is_some(),
+        chains: if permitted {
+            outcome.chains
+        } else {
+            Vec::new()
+        },
+        epoch: registry.epoch(),
+        nonce: Cow::Owned(nonce(moment.entropy, index)),
+        issued_at: moment.now,
+        expires_at: moment.now.saturating_add(moment.permit_ttl).min(MAX_INT),
+    }
+}
+
+/// SHA-256 of the action's encoding without its proof.
+fn digest(action: &Action<'_>, scratch: &mut Writer) -> Hash {
+    scratch.out.clear();
+    action.write_unproven(scratch);
+    Sha256::digest(&scratch.out).into()
+}
+
+fn nonce(entropy: &[u8; 32], index: u32) -> Vec<u8> {
+    let hash = Sha256::new()
+        .chain_update(entropy)
+        .chain_update(index.to_be_bytes())
+        .finalize();
+    hash.iter().take(16).copied().collect()
+}
+
+fn requests<'a>(
+    registry: &'a Registry,
+    action: &'a Action<'a>,
+    case: &Case<'_>,
+    skipped: u64,
+    findings: &mut Findings,
+) -> Outcome<'a> {
+    let mut outcome = Outcome {
+        confidence: CERTAIN,
+        chains: Vec::new(),
+        contested: None,
+    };
+    let mut scopes: Vec<Number> = Vec::new();
+    for (place, request) in action.requests.iter().take(MAX_ENTRIES).enumerate() {
+        if skipped >> place & 1 == 1 {
+            continue;
+        }
+        no_grant::known_scopes(case, request, &mut scopes);
+        match no_grant::judge(case, request, &scopes, findings) {
+            None => {}
+            Some(Justified::Public) => outcome.chains.push(Vec::new()),
+            Some(Justified::Grant {
+                confidence,
+                resource,
+                links,
+            }) => {
+                outcome.confidence = outcome.confidence.min(confidence.into());
+                outcome.chains.push(ids(registry, &links));
+                if request.right == u64::from(right::WRITE)
+                    && outcome.contested.is_none()
+                    && contested_write::is_contested(case, resource, &scopes, &links)
+                {
+                    outcome.contested = Some(request);
+                }
+            }
+        }
+    }
+    outcome
+}
+
+fn ids<'a>(registry: &'a Registry, links: &Links) -> Vec<&'a str> {
+    let grants = &registry.grants;
+    let records = links.iter().filter_map(|number| grants.get(number));
+    records.map(|record| grants.id(record)).collect()
+}

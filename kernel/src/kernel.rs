@@ -1,0 +1,263 @@
+//! The kernel: a registry, a signing key, and what was redeemed, each behind its own lock.
+
+use std::sync::{Mutex, RwLock};
+
+use ahash::RandomState;
+use ed25519_dalek::{SigningKey, VerifyingKey};
+use sha2::{Digest, Sha256};
+
+use crate::codec::{MAX_INT, Writer};
+use crate::codes::Refusal;
+use crate::decide::{Moment, decide};
+use crate::error::KernelError;
+use crate::permit::{Batch, Seal, open};
+use crate::redeem::{Seals, Spent};
+use crate::registry::Registry;
+use crate::signing::{Statement, key_id};
+use crate::wire::{Action, Change, Changed, Redeemed, Redemption, Verdict, decode, encode};
+
+/// Decides, permits and redeems; may be used by many threads at once.
+pub struct Kernel {
+    key: SigningKey,
+    permit_ttl: u64,
+    registry: RwLock<Registry>,
+    spent: Mutex<Spent>,
+    seals: Mutex<Seals>,
+}
+
+impl Kernel {
+    /// Makes a kernel with an empty registry.
+    ///
+    /// `seed` is the signing key and `entropy` keys the hash tables, 32 bytes each; `permit_ttl` is
+    /// in microseconds.
+    ///
+    /// # Errors
+    /// When a length or the number is out of range.
+    pub fn new(seed: &[u8], entropy: &[u8], permit_ttl: u64) -> Result<Self, KernelError> {
+        let seed = exact("seed", seed)?;
+        let entropy = exact("entropy", entropy)?;
+        in_range("permit_ttl", permit_ttl)?;
+        let hasher = hasher(entropy);
+        Ok(Self {
+            key: SigningKey::from_bytes(seed),
+            permit_ttl,
+            registry: RwLock::new(Registry::new(&hasher)),
+            spent: Mutex::new(Spent::new(permit_ttl, hasher.clone())),
+            seals: Mutex::new(Seals::new(hasher)),
+        })
+    }
+
+    /// The key with which its permits verify.
+    #[must_use]
+    pub fn public_key(&self) -> VerifyingKey {
+        self.key.verifying_key()
+    }
+
+    /// The key's short name.
+    #[must_use]
+    pub fn key_id(&self) -> String {
+        key_id(&self.public_key())
+    }
+
+    /// Judges a list of actions; gives the list of signed verdicts.
+    ///
+    /// `entropy` is 32 fresh bytes for the nonces; `now` is in microseconds.
+    ///
+    /// # Errors
+    /// When the bytes do not decode, a length or number is out of range, or a lock is poisoned.
+    pub fn decide(&self, actions: &[u8], now: u64, entropy: &[u8]) -> Result<Vec<u8>, KernelError> {
+        in_range("now", now)?;
+        let entropy = exact("entropy", entropy)?;
+        let actions: Vec<Action<'_>> = decode(actions)?;
+        let moment = Moment {
+            now,
+            permit_ttl: self.permit_ttl,
+            entropy,
+        };
+        Ok(self.judge(&actions, moment)?.sign(&self.key))
+    }
+
+    fn judge(&self, actions: &[Action<'_>], moment: Moment<'_>) -> Result<Batch, KernelError> {
+        let registry = self.registry.read().map_err(|_| KernelError::Poisoned)?;
+        let mut batch = Batch::default();
+        let mut scratch = Writer::default();
+        for (index, action) in (0..).zip(actions) {
+            batch.push(&decide(&registry, action, index, moment, &mut scratch));
+        }
+        Ok(batch)
+    }
+
+    /// Uses up a list of permits; gives the list of answers.
+    ///
+    /// # Errors
+    /// When the bytes do not decode, `now` is out of range, or a lock is poisoned.
+    pub fn redeem(&self, redemptions: &[u8], now: u64) -> Result<Vec<u8>, KernelError> {
+        in_range("now", now)?;
+        let redemptions: Vec<Redemption<'_>> = decode(redemptions)?;
+        let answers = redemptions.iter().map(|redemption| {
+            let (code, sentence) = match self.redeem_one(redemption, now)? {
+                None => ("", String::new()),
+                Some((refusal, sentence)) => (refusal.text(), sentence),
+            };
+            Ok(Redeemed {
+                code: code.into(),
+                sentence: sentence.into(),
+            })
+        });
+        Ok(encode(&answers.collect::<Result<Vec<_>, KernelError>>()?))
+    }
+
+    fn redeem_one(
+        &self,
+        redemption: &Redemption<'_>,
+        now: u64,
+    ) -> Result<Option<(Refusal, String)>, KernelError> {
+        let genuine = match open(redemption.permit) {
+            Some((verdict, seal)) if self.is_genuine(&seal)? => Some(verdict),
+            _ => None,
+        };
+        let Some(verdict) = genuine else {
+            let sentence = "the permit is not signed by this kernel";
+            return Ok(Some((Refusal::Forged, sentence.to_owned())));
+        };
+        if let Some(refusal) = unfit(&verdict, redemption, now) {
+            return Ok(Some(refusal));
+        }
+        // Held until the nonce is used up, so that no revocation falls in between.
+        let registry = self.registry.read().map_err(|_| KernelError::Poisoned)?;
+        if let Some(sentence) = stale(&registry, &verdict) {
+            return Ok(Some((Refusal::Stale, sentence)));
+        }
+        let nonce = verdict.nonce.as_ref().try_into();
+        let mut spent = self.spent.lock().map_err(|_| KernelError::Poisoned)?;
+        let fresh = nonce.is_ok_and(|nonce| spent.spend(nonce, verdict.expires_at, now));
+        Ok((!fresh).then(|| {
+            let sentence = format!(
+                "the permit of action `{}` was used before",
+                verdict.action_id
+            );
+            (Refusal::Replayed, sentence)
+        }))
+    }
+
+    /// Whether a seal is this kernel's; one that was is remembered.
+    fn is_genuine(&self, seal: &Seal) -> Result<bool, KernelError> {
+        let known = self
+            .seals
+            .lock()
+            .map_err(|_| KernelError::Poisoned)?
+            .contains(seal);
+        if known {
+            return Ok(true);
+        }
+        if !seal.is_of(&self.public_key()) {
+            return Ok(false);
+        }
+        self.seals
+            .lock()
+            .map_err(|_| KernelError::Poisoned)?
+            .insert(seal.clone());
+        Ok(true)
+    }
+
+    /// Makes a list of changes, one by one; gives the list of what became of each.
+    ///
+    /// # Errors
+    /// When the bytes do not decode, `now` is out of range, or a lock is poisoned.
+    pub fn change(&self, changes: &[u8], now: u64) -> Result<Vec<u8>, KernelError> {
+        in_range("now", now)?;
+        let changes: Vec<Change<'_>> = decode(changes)?;
+        let mut registry = self.registry.write().map_err(|_| KernelError::Poisoned)?;
+        let results = changes.iter().map(|change| {
+            let refused = registry.apply(change, now).err();
+            let (code, sentence) =
+                refused.map_or_else(Default::default, |why| (why.code, why.sentence));
+            Changed {
+                code: code.into(),
+                sentence: sentence.into(),
+                epoch: registry.epoch(),
+            }
+        });
+        Ok(encode(&results.collect::<Vec<_>>()))
+    }
+
+    /// Signs the 32 bytes of a log's head.
+    ///
+    /// # Errors
+    /// When there are not 32.
+    pub fn sign_head(&self, head: &[u8]) -> Result<[u8; 64], KernelError> {
+        Ok(Statement::head(exact("head", head)?).sign(&self.key))
+    }
+
+    /// How many bytes the registry's tables occupy.
+    ///
+    /// # Errors
+    /// When a lock is poisoned.
+    pub fn footprint(&self) -> Result<usize, KernelError> {
+        let registry = self.registry.read().map_err(|_| KernelError::Poisoned)?;
+        Ok(registry.footprint())
+    }
+}
+
+/// What forbids the use of a genuine verdict, whatever the registry says.
+fn unfit(
+    verdict: &Verdict<'_>,
+    redemption: &Redemption<'_>,
+    now: u64,
+) -> Option<(Refusal, String)> {
+    let id = verdict.action_id;
+    if !verdict.permitted {
+        return Some((Refusal::Denied, format!("action `{id}` was denied")));
+    }
+    let digest = Sha256::digest(redemption.args);
+    if verdict.tool != redemption.tool || verdict.args_digest.as_ref() != digest.as_slice() {
+        let sentence = "the permit is for another call than the one it came with";
+        return Some((Refusal::Mismatch, sentence.to_owned()));
+    }
+    let (from, to) = (verdict.issued_at, verdict.expires_at);
+    if !(from..to).contains(&now) {
+        let sentence =
+            format!("the permit of action `{id}` is valid from {from} to {to}, not at {now}");
+        return Some((Refusal::Expired, sentence));
+    }
+    None
+}
+
+/// Why the registry no longer stands behind a verdict.
+fn stale(registry: &Registry, verdict: &Verdict<'_>) -> Option<String> {
+    let id = verdict.action_id;
+    if verdict.epoch < registry.epoch() {
+        let (old, new) = (verdict.epoch, registry.epoch());
+        return Some(format!(
+            "the permit of action `{id}` is of epoch {old}, below {new}"
+        ));
+    }
+    let mut grants = verdict.chains.iter().flatten();
+    let revoked = grants.find(|grant| registry.grants.is_revoked(grant))?;
+    Some(format!(
+        "the permit of action `{id}` rests on grant `{revoked}`, which was revoked"
+    ))
+}
+
+/// A keyed hasher: nobody without the entropy can choose keys that collide.
+fn hasher(entropy: &[u8; 32]) -> RandomState {
+    let (parts, _) = entropy.as_chunks::<8>();
+    let mut seeds = parts.iter().map(|part| u64::from_le_bytes(*part));
+    let mut seed = || seeds.next().unwrap_or_default();
+    RandomState::with_seeds(seed(), seed(), seed(), seed())
+}
+
+fn exact<'a>(field: &'static str, bytes: &'a [u8]) -> Result<&'a [u8; 32], KernelError> {
+    let length = bytes.len();
+    bytes
+        .try_into()
+        .map_err(|_| KernelError::Length { field, length })
+}
+
+fn in_range(field: &'static str, number: u64) -> Result<(), KernelError> {
+    if number > MAX_INT {
+        Err(KernelError::Range(field))
+    } else {
+        Ok(())
+    }
+}

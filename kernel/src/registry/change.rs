@@ -1,0 +1,280 @@
+//! Changes of the registry, and when one is refused (`docs/rules.md`, section 1).
+
+use ed25519_dalek::VerifyingKey;
+
+use super::{Full, Kind, NO_DOMAIN, Nature, Number, Principal, Record, Registry, right};
+use crate::chain::{self, MAX_LINKS, Terms};
+use crate::codec::MAX_INT;
+use crate::codes::{ChangeRefusal, Denial};
+use crate::rules::malformed;
+use crate::wire::{Change, Delegate, Enrol, Grant, Own};
+use crate::words::{principal, resource};
+
+/// How many grants of one holder on one rtype, name and scope are not revoked at most.
+const MAX_ALTERNATIVES: usize = 64;
+
+/// Why a change was not made.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Refused {
+    pub(crate) code: &'static str,
+    pub(crate) sentence: String,
+}
+
+impl Refused {
+    fn denial(code: Denial, sentence: String) -> Self {
+        Self {
+            code: code.text(),
+            sentence,
+        }
+    }
+
+    fn new(code: ChangeRefusal, sentence: String) -> Self {
+        Self {
+            code: code.text(),
+            sentence,
+        }
+    }
+}
+
+impl From<Full> for Refused {
+    fn from(_: Full) -> Self {
+        let sentence = "the registry is full; make a new kernel with fewer entries";
+        Self::new(ChangeRefusal::TooMany, sentence.to_owned())
+    }
+}
+
+impl Registry {
+    /// Makes one change, whole or not at all.
+    pub(crate) fn apply(&mut self, change: &Change<'_>, now: u64) -> Result<(), Refused> {
+        if let Some(flaw) = malformed::in_change(change) {
+            return Err(Refused::denial(Denial::Malformed, flaw));
+        }
+        match change {
+            Change::Enrol(change) => self.enrol(change),
+            Change::Own(change) => self.own(change),
+            Change::Declare(change) => {
+                let number = self.intern_resource(change.rtype, change.name)?;
+                let domain = self.domains.intern(0, change.trust_domain)?;
+                if let Some(nature) = self.natures.get_mut(number as usize) {
+                    *nature = Nature {
+                        public: change.public,
+                        domain,
+                    };
+                }
+                Ok(())
+            }
+            Change::Register(change) => {
+                let holder = self.may_enter(&change.grant)?;
+                self.enter(holder, &change.grant)
+            }
+            Change::Delegate(change) => {
+                let holder = self.may_enter(&change.grant)?;
+                self.may_delegate(change, now)?;
+                self.enter(holder, &change.grant)
+            }
+            Change::Revoke(change) => self.revoke(change.grant_id),
+            Change::AdvanceEpoch(change) => self.advance_epoch(change.to),
+        }
+    }
+
+    fn intern_resource(&mut self, rtype: &str, name: &str) -> Result<Number, Full> {
+        let rtype = self.types.intern(0, rtype)?;
+        let number = self.resources.intern(rtype, name)?;
+        if number as usize == self.natures.len() {
+            self.natures.push(Nature {
+                public: false,
+                domain: NO_DOMAIN,
+            });
+        }
+        Ok(number)
+    }
+
+    fn find_enrolled(&self, kind: Kind, name: &str) -> Result<Number, Refused> {
+        self.find_principal(kind, name).ok_or_else(|| {
+            let sentence = format!("{} is not enrolled", principal(kind.text(), name));
+            Refused::new(ChangeRefusal::UnknownPrincipal, sentence)
+        })
+    }
+
+    fn enrol(&mut self, change: &Enrol<'_>) -> Result<(), Refused> {
+        let Some(kind) = Kind::parse(change.kind) else {
+            return Ok(());
+        };
+        let key = change.key.try_into().ok();
+        let key = key
+            .and_then(|key| VerifyingKey::from_bytes(key).ok())
+            .map(Box::new);
+        let domain = self.domains.intern(0, change.trust_domain)?;
+        let number = self.names.intern(kind.group(), change.name)?;
+        match self.principals.get_mut(number as usize) {
+            Some(known) if known.key == key => known.domain = domain,
+            Some(_) => {
+                let who = principal(change.kind, change.name);
+                let sentence = format!("{who} is enrolled with another key");
+                return Err(Refused::new(ChangeRefusal::Conflict, sentence));
+            }
+            None => self.principals.push(Principal {
+                key,
+                domain,
+                owned: false,
+            }),
+        }
+        Ok(())
+    }
+
+    fn own(&mut self, change: &Own<'_>) -> Result<(), Refused> {
+        let machine = self.find_enrolled(Kind::Machine, change.machine)?;
+        self.find_enrolled(Kind::Human, change.owner)?;
+        if let Some(machine) = self.principals.get_mut(machine as usize) {
+            machine.owned = true;
+        }
+        Ok(())
+    }
+
+    /// The number of the holder, if a grant may be entered.
+    fn may_enter(&self, grant: &Grant<'_>) -> Result<Number, Refused> {
+        if self.grants.find(grant.id).is_some() {
+            let sentence = format!("grant `{}` is there already", grant.id);
+            return Err(Refused::new(ChangeRefusal::Conflict, sentence));
+        }
+        // A kind that does not parse was refused as malformed.
+        let kind = Kind::parse(grant.holder_kind).unwrap_or(Kind::Machine);
+        let holder = self.find_enrolled(kind, grant.holder)?;
+        let place = self
+            .find_resource(grant.rtype, grant.name)
+            .zip(self.find_scope(grant.scope));
+        let held = place.map_or(0, |(resource, scope)| {
+            self.grants.held((holder, resource, scope)).count()
+        });
+        if held >= MAX_ALTERNATIVES {
+            let who = principal(grant.holder_kind, grant.holder);
+            let what = resource(grant.rtype, grant.name, grant.scope);
+            let sentence =
+                format!("{who} has {MAX_ALTERNATIVES} grants on {what} already; revoke one first");
+            return Err(Refused::new(ChangeRefusal::TooMany, sentence));
+        }
+        Ok(holder)
+    }
+
+    fn may_delegate(&self, change: &Delegate<'_>, now: u64) -> Result<(), Refused> {
+        let id = change.grant.parent;
+        let no_grant =
+            |why: String| Refused::denial(Denial::NoGrant, format!("grant `{id}` {why}"));
+        let found = self.grants.find(id);
+        let Some((number, parent)) =
+            found.and_then(|number| Some((number, self.grants.get(number)?)))
+        else {
+            return Err(no_grant("is not there".to_owned()));
+        };
+        if parent.revoked {
+            return Err(no_grant("was revoked".to_owned()));
+        }
+        let by = Kind::parse(change.by_kind).and_then(|kind| self.find_principal(kind, change.by));
+        if by != Some(parent.holder) {
+            let who = principal(change.by_kind, change.by);
+            return Err(no_grant(format!("is not held by {who}")));
+        }
+        let mut faults = Vec::new();
+        let links = chain::walk(self, number, now, self.epoch, &mut faults);
+        if let Some(fault) = faults.first() {
+            return Err(Refused::denial(fault.code(), fault.sentence(self)));
+        }
+        if !parent.allows(right::DELEGATE) {
+            let sentence = format!("grant `{id}` may not be delegated");
+            return Err(Refused::denial(Denial::ChainBroken, sentence));
+        }
+        if links.len() >= MAX_LINKS {
+            return Err(Refused::denial(
+                Denial::ChainBroken,
+                chain::too_long(change.grant.id),
+            ));
+        }
+        let child = self.terms_of_wire(&change.grant);
+        match chain::widened(&child, &Terms::of(self, parent)).next() {
+            Some(dimension) => {
+                let sentence = dimension.sentence(change.grant.id, id);
+                Err(Refused::denial(Denial::Attenuation, sentence))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn terms_of_wire<'a>(&self, grant: &Grant<'a>) -> Terms<'a> {
+        Terms {
+            resource: self.find_resource(grant.rtype, grant.name),
+            scope: grant.scope,
+            rights: low_bits(grant.rights),
+            confidence: grant.confidence,
+            expires_at: grant.expires_at,
+            epoch: grant.epoch,
+            cross_domain: grant.cross_domain,
+        }
+    }
+
+    fn enter(&mut self, holder: Number, grant: &Grant<'_>) -> Result<(), Refused> {
+        let resource = self.intern_resource(grant.rtype, grant.name)?;
+        let scope = self.scopes.intern(0, grant.scope)?;
+        let mut record = Record::new(holder, resource, scope);
+        record.expires_at = grant.expires_at;
+        record.epoch = grant.epoch;
+        record.rights = low_bits(grant.rights);
+        record.confidence = u32::try_from(grant.confidence).unwrap_or(0);
+        record.cross_domain = grant.cross_domain;
+        let place = (holder, resource, scope);
+        let before = self.grants.best_writer(place, self.epoch);
+        self.grants.enter(grant.id, grant.parent, record)?;
+        self.reseat(place, before)?;
+        Ok(())
+    }
+
+    fn reseat(
+        &mut self,
+        place: (Number, Number, Number),
+        before: Option<Number>,
+    ) -> Result<(), Full> {
+        let after = self.grants.best_writer(place, self.epoch);
+        if before == after {
+            return Ok(());
+        }
+        self.writers.reseat(&self.grants, before, after)
+    }
+
+    fn revoke(&mut self, id: &str) -> Result<(), Refused> {
+        let found = self.grants.find(id);
+        let Some((number, record)) =
+            found.and_then(|number| Some((number, self.grants.get(number)?)))
+        else {
+            return Err(Refused::denial(
+                Denial::NoGrant,
+                format!("grant `{id}` is not there"),
+            ));
+        };
+        if !record.revoked {
+            let place = (record.holder, record.resource, record.scope);
+            let before = self.grants.best_writer(place, self.epoch);
+            self.grants.revoke(number);
+            self.reseat(place, before)?;
+        }
+        Ok(())
+    }
+
+    fn advance_epoch(&mut self, to: u64) -> Result<(), Refused> {
+        let next = if to == 0 {
+            self.epoch.saturating_add(1)
+        } else {
+            to
+        };
+        if next <= self.epoch || next > MAX_INT {
+            let sentence = format!("`to` must be above the epoch {}", self.epoch);
+            return Err(Refused::denial(Denial::Malformed, sentence));
+        }
+        self.epoch = next;
+        self.writers.rebuild(&self.grants, next)?;
+        Ok(())
+    }
+}
+
+/// The rights of a grant that is well formed: all of them are in the low byte.
+fn low_bits(rights: u64) -> u8 {
+    u8::try_from(rights).unwrap_or(0) & right::ALL
+}

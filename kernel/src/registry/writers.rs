@@ -1,0 +1,180 @@
+//! Who may write where: the index behind contested writes.
+//!
+//! Each place (a resource and a scope) has one entry per holder: the moment until which the
+//! longest of the holder's grants with write lasts. Entries are in order of expiry, the latest
+//! first, and revoked grants and those of a past epoch are taken out when that happens. So the
+//! search for a foreign writer skips at most the holders that it knows, seventeen of them, and ends
+//! at the next entry: that one is foreign and decides, or it has expired and so have all others.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use ahash::RandomState;
+use hashbrown::HashTable;
+
+use super::grants::Grants;
+use super::{Full, Number, next_number, right};
+
+type Spot = (Number, Number);
+
+/// The writers of a place that has had more than one.
+struct Crowd {
+    spot: Spot,
+    writers: BTreeSet<(Reverse<u64>, Number)>,
+}
+
+/// A place's entry: the number of its only writer's grant, or of its crowd.
+#[derive(Clone, Copy, Eq, PartialEq)]
+struct Seat(Number);
+
+const CROWD: Number = 1 << 31;
+
+impl Seat {
+    const fn crowd(self) -> Option<usize> {
+        if self.0 & CROWD == 0 {
+            None
+        } else {
+            Some((self.0 & !CROWD) as usize)
+        }
+    }
+}
+
+pub(crate) struct Writers {
+    seats: HashTable<Seat>,
+    crowds: Vec<Crowd>,
+    hasher: RandomState,
+}
+
+impl Writers {
+    pub(crate) const fn new(hasher: RandomState) -> Self {
+        Self {
+            seats: HashTable::new(),
+            crowds: Vec::new(),
+            hasher,
+        }
+    }
+
+    fn seat(&self, grants: &Grants, spot: Spot) -> Option<Seat> {
+        let same = |seat: &Seat| spot_of(&self.crowds, grants, *seat) == Some(spot);
+        self.seats.find(self.hasher.hash_one(spot), same).copied()
+    }
+
+    /// Whether anybody but `known` may write at `spot`.
+    pub(crate) fn any_other(
+        &self,
+        grants: &Grants,
+        spot: Spot,
+        now: u64,
+        known: impl Fn(Number) -> bool,
+    ) -> bool {
+        let Some(seat) = self.seat(grants, spot) else {
+            return false;
+        };
+        if let Some(crowd) = seat.crowd() {
+            return self.crowds.get(crowd).is_some_and(|crowd| {
+                let live = crowd.writers.iter().take_while(|(until, _)| now < until.0);
+                live.into_iter().any(|(_, holder)| !known(*holder))
+            });
+        }
+        grants
+            .get(seat.0)
+            .is_some_and(|record| now < record.until() && !known(record.holder))
+    }
+
+    /// Puts `after` in the place of `before`: the grant with which one holder writes longest.
+    pub(crate) fn reseat(
+        &mut self,
+        grants: &Grants,
+        before: Option<Number>,
+        after: Option<Number>,
+    ) -> Result<(), Full> {
+        let Some(record) = after.or(before).and_then(|number| grants.get(number)) else {
+            return Ok(());
+        };
+        let spot = (record.resource, record.scope);
+        let hash = self.hasher.hash_one(spot);
+        let Self {
+            seats,
+            crowds,
+            hasher,
+        } = self;
+        let found = seats.find_entry(hash, |seat| spot_of(crowds, grants, *seat) == Some(spot));
+        let Ok(mut entry) = found else {
+            if let Some(after) = after {
+                let rehash =
+                    |seat: &Seat| hasher.hash_one(spot_of(crowds, grants, *seat).unwrap_or(spot));
+                seats.insert_unique(hash, Seat(after), rehash);
+            }
+            return Ok(());
+        };
+        let seat = *entry.get();
+        if let Some(crowd) = seat.crowd().and_then(|crowd| crowds.get_mut(crowd)) {
+            crowd.replace(grants, before, after);
+        } else if before == Some(seat.0) {
+            match after {
+                Some(after) => *entry.get_mut() = Seat(after),
+                None => drop(entry.remove()),
+            }
+        } else {
+            let number = next_number(crowds.len())?;
+            let mut crowd = Crowd {
+                spot,
+                writers: BTreeSet::new(),
+            };
+            crowd.replace(grants, None, Some(seat.0));
+            crowd.replace(grants, before, after);
+            crowds.push(crowd);
+            *entry.get_mut() = Seat(number | CROWD);
+        }
+        Ok(())
+    }
+
+    /// Starts anew at another epoch.
+    pub(crate) fn rebuild(&mut self, grants: &Grants, epoch: u64) -> Result<(), Full> {
+        self.seats = HashTable::new();
+        self.crowds = Vec::new();
+        for (number, record) in grants.iter() {
+            let place = (record.holder, record.resource, record.scope);
+            if record.allows(right::WRITE)
+                && record.epoch >= epoch
+                && grants.best_writer(place, epoch) == Some(number)
+            {
+                self.reseat(grants, None, Some(number))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn footprint(&self) -> usize {
+        let entry = size_of::<(Reverse<u64>, Number)>();
+        let crowds = self
+            .crowds
+            .iter()
+            .map(|crowd| crowd.writers.len() * entry * 2);
+        self.seats.allocation_size()
+            + self.crowds.capacity() * size_of::<Crowd>()
+            + crowds.sum::<usize>()
+    }
+}
+
+fn spot_of(crowds: &[Crowd], grants: &Grants, seat: Seat) -> Option<Spot> {
+    match seat.crowd() {
+        Some(crowd) => crowds.get(crowd).map(|crowd| crowd.spot),
+        None => grants
+            .get(seat.0)
+            .map(|record| (record.resource, record.scope)),
+    }
+}
+
+impl Crowd {
+    fn replace(&mut self, grants: &Grants, before: Option<Number>, after: Option<Number>) {
+        let key = |number: Number| {
+            let record = grants.get(number)?;
+            Some((Reverse(record.until()), record.holder))
+        };
+        if let Some(before) = before.and_then(key) {
+            self.writers.remove(&before);
+        }
+        self.writers.extend(after.and_then(key));
+    }
+}

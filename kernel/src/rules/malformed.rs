@@ -1,0 +1,188 @@
+//! `malformed`: which fields are wrong, and why (`docs/rules.md`, section 2).
+
+use ed25519_dalek::VerifyingKey;
+
+use super::MAX_ENTRIES;
+use crate::codes::FLAGS;
+use crate::registry::{Kind, right};
+use crate::wire::{Action, Change, Grant, Request};
+
+const MAX_NAME: usize = 256;
+const MAX_SCOPE: usize = 4096;
+const MAX_COMPONENTS: usize = 64;
+const MAX_CONFIDENCE: u64 = 1_000_000;
+
+/// Why a field is wrong.
+type Why = Option<&'static str>;
+
+/// Tells what is wrong with an action, a sentence a field, and returns which requests are.
+pub(crate) fn in_action(action: &Action<'_>, mut tell: impl FnMut(String)) -> u64 {
+    let mut note = |field: &str, why: Why| {
+        why.into_iter()
+            .for_each(|why| tell(format!("`{field}` {why}")));
+    };
+    note("id", name(action.id));
+    note("actor", name(action.actor));
+    note("kind", kind(action.kind));
+    note("tool", name(action.tool));
+    note(
+        "args_digest",
+        (action.args_digest.len() != 32).then_some("must have 32 bytes"),
+    );
+    note("requests", requests(action.requests.len()));
+    let mut skipped = 0;
+    for (place, request) in action.requests.iter().take(MAX_ENTRIES).enumerate() {
+        for (field, why) in in_request(request) {
+            if why.is_some() {
+                skipped |= 1 << place;
+                note(&format!("requests[{place}].{field}"), why);
+            }
+        }
+    }
+    note("governs_humans", entries(action.governs_humans.len()));
+    for (place, human) in action.governs_humans.iter().take(MAX_ENTRIES).enumerate() {
+        let why = name(human);
+        if why.is_some() {
+            note(&format!("governs_humans[{place}]"), why);
+        }
+    }
+    note(
+        "flags",
+        (action.flags >> FLAGS.len() != 0).then_some("has an unknown flag"),
+    );
+    note(
+        "proof",
+        (![0, 64].contains(&action.proof.len())).then_some("must have 0 or 64 bytes"),
+    );
+    skipped
+}
+
+fn in_request(request: &Request<'_>) -> [(&'static str, Why); 4] {
+    let known = matches!(request.right, 1 | 2 | 4 | 8);
+    [
+        ("rtype", name(request.rtype)),
+        ("name", name(request.name)),
+        ("scope", scope(request.scope)),
+        (
+            "right",
+            (!known).then_some("must be one of read, write, execute, delegate"),
+        ),
+    ]
+}
+
+/// The first thing that is wrong with a change.
+pub(crate) fn in_change(change: &Change<'_>) -> Option<String> {
+    let first = |fields: &[(&str, Why)]| {
+        let mut flaws = fields
+            .iter()
+            .filter_map(|(field, why)| Some((field, (*why)?)));
+        flaws.next().map(|(field, why)| format!("`{field}` {why}"))
+    };
+    match change {
+        Change::Enrol(change) => first(&[
+            ("name", name(change.name)),
+            ("kind", kind(change.kind)),
+            ("key", key(change.key)),
+            ("trust_domain", text(change.trust_domain, MAX_NAME)),
+        ]),
+        Change::Own(change) => first(&[
+            ("machine", name(change.machine)),
+            ("owner", name(change.owner)),
+        ]),
+        Change::Declare(change) => first(&[
+            ("rtype", name(change.rtype)),
+            ("name", name(change.name)),
+            ("trust_domain", text(change.trust_domain, MAX_NAME)),
+        ]),
+        Change::Register(change) => first(&in_grant(&change.grant)),
+        Change::Delegate(change) => first(&in_grant(&change.grant))
+            .or_else(|| first(&[("by", name(change.by)), ("by_kind", kind(change.by_kind))])),
+        Change::Revoke(change) => first(&[("grant_id", name(change.grant_id))]),
+        Change::AdvanceEpoch(_) => None,
+    }
+}
+
+fn in_grant(grant: &Grant<'_>) -> [(&'static str, Why); 9] {
+    let odd_rights = grant.rights == 0 || grant.rights > right::ALL.into();
+    [
+        ("grant.id", name(grant.id)),
+        ("grant.holder", name(grant.holder)),
+        ("grant.holder_kind", kind(grant.holder_kind)),
+        ("grant.rtype", name(grant.rtype)),
+        ("grant.name", name(grant.name)),
+        ("grant.scope", scope(grant.scope)),
+        (
+            "grant.rights",
+            odd_rights.then_some("must be read, write, execute or delegate, or several"),
+        ),
+        (
+            "grant.confidence",
+            (grant.confidence > MAX_CONFIDENCE).then_some("must be at most 1000000"),
+        ),
+        ("grant.parent", text(grant.parent, MAX_NAME)),
+    ]
+}
+
+fn name(value: &str) -> Why {
+    if value.is_empty() {
+        Some("is empty")
+    } else {
+        text(value, MAX_NAME)
+    }
+}
+
+fn text(value: &str, most: usize) -> Why {
+    if value.len() > most {
+        Some(if most == MAX_SCOPE {
+            "is longer than 4096 bytes"
+        } else {
+            "is longer than 256 bytes"
+        })
+    } else if has_control(value) {
+        Some("has a control character")
+    } else {
+        None
+    }
+}
+
+/// Whether a character of U+0000-U+001F or U+007F-U+009F occurs.
+fn has_control(value: &str) -> bool {
+    // Every one of them begins with such a byte; most texts have none, and this is one fast pass.
+    let suspect = value
+        .bytes()
+        .any(|byte| byte < 0x20 || byte == 0x7f || byte == 0xc2);
+    suspect && value.chars().any(char::is_control)
+}
+
+fn scope(value: &str) -> Why {
+    text(value, MAX_SCOPE).or_else(|| {
+        let many = value.bytes().filter(|byte| *byte == b'/').count() >= MAX_COMPONENTS;
+        many.then_some("has more than 64 components")
+    })
+}
+
+fn kind(value: &str) -> Why {
+    Kind::parse(value)
+        .is_none()
+        .then_some("must be `human` or `machine`")
+}
+
+fn key(value: &[u8]) -> Why {
+    let valid = value.is_empty()
+        || value
+            .try_into()
+            .is_ok_and(|key| VerifyingKey::from_bytes(key).is_ok());
+    (!valid).then_some("must be an Ed25519 public key of 32 bytes")
+}
+
+fn requests(count: usize) -> Why {
+    if count == 0 {
+        Some("asks for nothing; name at least one resource")
+    } else {
+        entries(count)
+    }
+}
+
+fn entries(count: usize) -> Why {
+    (count > MAX_ENTRIES).then_some("has more than 64 entries")
+}

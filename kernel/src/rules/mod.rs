@@ -1,0 +1,86 @@
+//! The rules, a file each, in the order in which they are checked. The faults of a chain
+//! (`expired`, `epoch_stale`, `chain_broken`, `attenuation`) stand in `chain.rs`.
+//!
+//! - `malformed`: every field is well formed
+//! - `forbidden_flag`, `unowned_machine`, `machine_dominion`, `identity_mismatch`: the whole action
+//! - `no_grant`: each request, and with it the choice among the grants that cover it
+//! - `trust_domain`: the actor's domain against the resource's
+//! - `contested_write`, `low_confidence`: the warnings
+
+use std::borrow::Cow;
+
+use crate::codes::{Denial, Warning};
+use crate::registry::{Kind, Number, Principal, Registry};
+use crate::tree::Hash;
+use crate::wire::{Action, Finding};
+
+pub(crate) mod contested_write;
+pub(crate) mod forbidden_flag;
+pub(crate) mod identity_mismatch;
+pub(crate) mod low_confidence;
+pub(crate) mod machine_dominion;
+pub(crate) mod malformed;
+pub(crate) mod no_grant;
+pub(crate) mod trust_domain;
+pub(crate) mod unowned_machine;
+
+/// How many requests and governed humans an action has at most.
+pub(crate) const MAX_ENTRIES: usize = 64;
+
+/// One action, and what every rule needs to know about it.
+pub(crate) struct Case<'a> {
+    pub(crate) registry: &'a Registry,
+    pub(crate) action: &'a Action<'a>,
+    pub(crate) digest: &'a Hash,
+    pub(crate) now: u64,
+    /// `None` if it is malformed.
+    pub(crate) kind: Option<Kind>,
+    /// The number of the actor, if it is enrolled.
+    pub(crate) actor: Option<Number>,
+}
+
+impl<'a> Case<'a> {
+    pub(crate) fn new(
+        registry: &'a Registry,
+        action: &'a Action<'a>,
+        digest: &'a Hash,
+        now: u64,
+    ) -> Self {
+        let kind = Kind::parse(action.kind);
+        let actor = kind.and_then(|kind| registry.find_principal(kind, action.actor));
+        Self {
+            registry,
+            action,
+            digest,
+            now,
+            kind,
+            actor,
+        }
+    }
+
+    pub(crate) fn principal(&self) -> Option<&'a Principal> {
+        self.registry.principal(self.actor?)
+    }
+
+    /// The least epoch of a grant that counts.
+    pub(crate) fn floor(&self) -> u64 {
+        self.registry.epoch().max(self.action.min_epoch)
+    }
+}
+
+/// What the rules have found.
+#[derive(Default)]
+pub(crate) struct Findings {
+    pub(crate) violations: Vec<Finding<'static>>,
+    pub(crate) warnings: Vec<Finding<'static>>,
+}
+
+impl Findings {
+    pub(crate) fn deny(&mut self, code: Denial, sentence: String) {
+        self.violations.push((code.text(), Cow::Owned(sentence)));
+    }
+
+    pub(crate) fn warn(&mut self, code: Warning, sentence: String) {
+        self.warnings.push((code.text(), Cow::Owned(sentence)));
+    }
+}

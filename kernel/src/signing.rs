@@ -1,0 +1,79 @@
+//! What is signed, and strict Ed25519 (`docs/rules.md`, sections 3 and 6).
+
+use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use sha2::{Digest, Sha256};
+
+use crate::tree::Hash;
+
+/// The bytes under a signature: a context, a zero byte, a body. No two contexts can be confused.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Statement(Vec<u8>);
+
+impl Statement {
+    fn new(context: &str, body: &[&[u8]]) -> Self {
+        let mut bytes = context.as_bytes().to_vec();
+        bytes.push(0);
+        body.iter().for_each(|part| bytes.extend_from_slice(part));
+        Self(bytes)
+    }
+
+    /// What an actor signs to prove that an action is its own.
+    #[must_use]
+    pub fn action(digest: &Hash) -> Self {
+        Self::new("authgate_async action v1", &[digest])
+    }
+
+    /// What a kernel signs for the tree over a batch.
+    #[must_use]
+    pub fn batch(size: u64, root: &Hash) -> Self {
+        Self::new("authgate_async batch v1", &[&size.to_be_bytes(), root])
+    }
+
+    /// What a kernel signs for a log.
+    #[must_use]
+    pub fn head(head: &Hash) -> Self {
+        Self::new("authgate_async log v1", &[head])
+    }
+
+    /// Signs it.
+    #[must_use]
+    pub fn sign(&self, key: &SigningKey) -> [u8; 64] {
+        key.sign(&self.0).to_bytes()
+    }
+}
+
+/// Whether `signature` is the key's over the statement: no point of small order, no second encoding.
+#[must_use]
+pub fn verifies(key: &VerifyingKey, statement: &Statement, signature: &[u8]) -> bool {
+    let Ok(signature) = Signature::from_slice(signature) else {
+        return false;
+    };
+    is_canonical(key.as_bytes()) && key.verify_strict(&statement.0, &signature).is_ok()
+}
+
+/// Whether a point's y is below 2^255 - 19. The library reduces it instead of refusing.
+fn is_canonical(point: &[u8; 32]) -> bool {
+    let [first, middle @ .., last] = point;
+    *first < 0xed || last & 0x7f != 0x7f || middle.iter().any(|byte| *byte != 0xff)
+}
+
+/// The key of 32 bytes that encode a point.
+#[must_use]
+pub fn parse_key(bytes: &[u8]) -> Option<VerifyingKey> {
+    VerifyingKey::from_bytes(bytes.try_into().ok()?).ok()
+}
+
+/// The short name of a public key.
+#[must_use]
+pub fn key_id(key: &VerifyingKey) -> String {
+    hex(Sha256::digest(key.as_bytes()).iter().take(8))
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex<'a>(bytes: impl IntoIterator<Item = &'a u8>) -> String {
+    let digits = |byte: &u8| [byte >> 4, byte & 15];
+    let digits = bytes.into_iter().flat_map(digits);
+    digits
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
+}
