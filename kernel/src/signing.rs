@@ -13,7 +13,7 @@ impl Statement {
     fn new(context: &str, body: &[&[u8]]) -> Self {
         let mut bytes = context.as_bytes().to_vec();
         bytes.push(0);
-        body.iter().for_each(|part| bytes.extend_from_slice(part));
+        bytes.extend(body.iter().copied().flatten());
         Self(bytes)
     }
 

@@ -83,10 +83,10 @@ fn number(field: &'static str, value: &Bound<'_, PyAny>) -> PyResult<u64> {
     })
 }
 
-fn released<'py>(
-    py: Python<'py>,
+fn released(
+    py: Python<'_>,
     work: impl FnOnce() -> Result<Vec<u8>, KernelError> + Send,
-) -> PyResult<Bound<'py, PyBytes>> {
+) -> PyResult<Bound<'_, PyBytes>> {
     let bytes = py.detach(work).map_err(raised)?;
     Ok(PyBytes::new(py, &bytes))
 }

@@ -1,7 +1,7 @@
 //! The document that `verify_json` takes, field by field (`docs/rules.md`, section 7).
 
 use super::fields::{Node, Read};
-use super::value::parse;
+use super::value::{Value, parse};
 use crate::codec::MAX_INT;
 use crate::codes::FLAGS;
 
@@ -95,8 +95,8 @@ fn read_claim(node: Node) -> Read<Claim> {
         holder,
         resource,
         rights: u64::from(read) | u64::from(write) << 1 | u64::from(delegate) << 3,
-        confidence: claim.read("confidence", read_confidence, 1_000_000)?,
-        expires_at: claim.read("expires_at", read_expiry, 0)?,
+        confidence: claim.read("confidence", |node| read_confidence(&node), 1_000_000)?,
+        expires_at: claim.read("expires_at", |node| read_expiry(&node), 0)?,
         epoch: claim.read("epoch", Node::integer, 0)?,
     })
 }
@@ -112,8 +112,8 @@ fn read_principal(node: Node) -> Read<Principal> {
 
 fn read_kind(node: &Node) -> Read<&'static str> {
     match &node.value {
-        super::value::Value::Text(kind) if kind == "HUMAN" => Ok("human"),
-        super::value::Value::Text(kind) if kind == "MACHINE" => Ok("machine"),
+        Value::Text(kind) if kind == "HUMAN" => Ok("human"),
+        Value::Text(kind) if kind == "MACHINE" => Ok("machine"),
         _ => node.wrong("must be HUMAN or MACHINE"),
     }
 }
@@ -137,7 +137,7 @@ fn read_resource(node: Node) -> Read<Resource> {
     clippy::cast_sign_loss,
     reason = "the range is checked before"
 )]
-fn read_confidence(node: Node) -> Read<u64> {
+fn read_confidence(node: &Node) -> Read<u64> {
     let share = node.number()?;
     if !(0.0..=1.0).contains(&share) {
         return node.wrong("must be from 0 to 1");
@@ -152,8 +152,8 @@ fn read_confidence(node: Node) -> Read<u64> {
     clippy::cast_sign_loss,
     reason = "the range is checked before, and its end is rounded up to 2^63, which is excluded"
 )]
-fn read_expiry(node: Node) -> Read<u64> {
-    if node.value == super::value::Value::Null {
+fn read_expiry(node: &Node) -> Read<u64> {
+    if node.value == Value::Null {
         return Ok(0);
     }
     let moment = (node.number()? * MILLION).floor();

@@ -64,10 +64,10 @@ fn enter(kernel: &Kernel, document: &Document, now: u64) -> Result<(), JsonError
         .map(|place| format!("claim-{place}"))
         .collect();
     placed.extend(claims(document, &ids));
-    let (places, changes): (Vec<_>, Vec<_>) = placed.into_iter().unzip();
+    let (paths, changes): (Vec<_>, Vec<_>) = placed.into_iter().unzip();
     let results = kernel.change(&encode(&changes), now)?;
     let results: Vec<Changed<'_>> = decode(&results).map_err(crate::KernelError::from)?;
-    let mut refused = places
+    let mut refused = paths
         .iter()
         .zip(results)
         .filter(|(_, result)| !result.code.is_empty());

@@ -18,8 +18,9 @@ type Why = Option<&'static str>;
 /// Tells what is wrong with an action, a sentence a field, and returns which requests are.
 pub(crate) fn in_action(action: &Action<'_>, mut tell: impl FnMut(String)) -> u64 {
     let mut note = |field: &str, why: Why| {
-        why.into_iter()
-            .for_each(|why| tell(format!("`{field}` {why}")));
+        if let Some(why) = why {
+            tell(format!("`{field}` {why}"));
+        }
     };
     note("id", name(action.id));
     note("actor", name(action.actor));

@@ -116,16 +116,16 @@ fn choose(
                     best = Some((number, grant, links));
                 }
             } else if best.is_none() {
-                let faulty = Faulty {
+                let candidate = Faulty {
                     number,
                     faults,
                     foreign: beyond,
                 };
                 if least
                     .as_ref()
-                    .is_none_or(|other| faulty.rank() < other.rank())
+                    .is_none_or(|other| candidate.rank() < other.rank())
                 {
-                    least = Some(faulty);
+                    least = Some(candidate);
                 }
             }
         }
