@@ -40,6 +40,9 @@ NAMES = {
 have one (open-telemetry/semantic-conventions-genai, status Development). Others keep their name,
 `run_id`, `step` and `action_id` among them."""
 
+_LARGE = 2**63
+"""What a line does not spell out: Python refuses to, for an integer of thousands of digits."""
+
 _UNSAFE = re.compile(r"[^\x20-\x7e]")
 
 
@@ -103,7 +106,7 @@ def _to_json(fields: dict[str, Any]) -> str:
     try:
         return msgspec.json.encode(fields, enc_hook=repr).decode()
     except Exception as error:  # noqa: BLE001  # whatever a foreign value does, the line is written
-        plain = {name: _plain(value) for name, value in fields.items()}
+        plain = {_text(name): _plain(value) for name, value in fields.items()}
         plain["unrendered"] = type(error).__name__
         return msgspec.json.encode(plain).decode()
 
@@ -111,8 +114,13 @@ def _to_json(fields: dict[str, Any]) -> str:
 def _plain(value: Any) -> str | int:
     """Keep what is simple; of the rest tell only the type, since its `repr` may be at fault."""
     if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
-    return value if type(value) is int else type(value).__name__
+        return _text(value)
+    return value if type(value) is int and abs(value) < _LARGE else type(value).__name__
+
+
+def _text(value: str) -> str:
+    """Spell out the halves of surrogate pairs, which UTF-8 does not have."""
+    return value.encode("utf-8", "backslashreplace").decode()
 
 
 def _escape(line: str) -> str:

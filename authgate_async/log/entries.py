@@ -6,16 +6,14 @@ of the format.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, get_args
 
 import msgspec
 
+from authgate_async import wire
 from authgate_async.log.records import MAX_INT, Asked, Big, Intent, Proof, RegistryChange
 
-if TYPE_CHECKING:
-    from authgate_async import wire
-
-__all__ = ["change_of", "intent_of"]
+__all__ = ["CHANGE_FIELDS", "change_of", "intent_of"]
 
 
 def intent_of(
@@ -75,6 +73,19 @@ def change_of(change: wire.Change, changed: wire.Changed, *, by: str, time: int)
     )
 
 
+def _field_names(message: type[msgspec.Struct]) -> frozenset[str]:
+    names = set(message.__struct_fields__)
+    if "grant" in names:
+        names = names - {"grant"} | set(wire.Grant.__struct_fields__)
+    return frozenset(names)
+
+
+CHANGE_FIELDS = {
+    str(message.__struct_config__.tag): _field_names(message) for message in get_args(wire.Change)
+}
+"""For each kind of change, the names in its record's `fields`."""
+
+
 def _proof(signed: wire.SignedVerdict) -> Proof:
     return Proof(
         index=signed.index,
@@ -85,9 +96,9 @@ def _proof(signed: wire.SignedVerdict) -> Proof:
     )
 
 
-def _fields(message: msgspec.Struct) -> dict[str, Big | str]:
+def _fields(message: msgspec.Struct) -> dict[str, int | str]:
     """Flatten: no field of a grant has the name of a field beside the grant."""
-    fields: dict[str, Big | str] = {}
+    fields: dict[str, int | str] = {}
     for name in message.__struct_fields__:
         value = getattr(message, name)
         if isinstance(value, msgspec.Struct):
@@ -97,7 +108,7 @@ def _fields(message: msgspec.Struct) -> dict[str, Big | str]:
     return fields
 
 
-def _plain(value: Any) -> Big | str:
+def _plain(value: Any) -> int | str:
     match value:
         case str():
             return value

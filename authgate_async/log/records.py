@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from authgate_async.errors import UsageError
 from authgate_async.launchers.protocol import Cause  # noqa: TC001  # msgspec reads it at run time
+from authgate_async.log.lines import Fault
 
 __all__ = [
     "FORMAT",
@@ -190,7 +191,7 @@ class RegistryChange(_Record, frozen=True, kw_only=True, tag="change"):
     change: Word
     code: str
     epoch: Big
-    fields: dict[Word, Big | str]
+    fields: dict[Word, Int | str]
     sentence: str
     time: Int
 
@@ -237,16 +238,25 @@ def encode_record(record: Record) -> bytes:
     """
     try:
         data = _encoder.encode(record)
-        _decoder.decode(data)
+        read = _decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeError, TypeError, OverflowError) as error:
-        kind = type(record).__name__
-        raise UsageError(f"a {kind} record cannot be stored: {error}; mend that value") from error
+        raise _not_storable(record, str(error)) from error
+    if read != record:
+        raise _not_storable(record, "a field has another type than the one declared")
     return data
 
 
-def decode_record(data: bytes) -> Record:
-    """Read one record; raises `msgspec.MsgspecError` or `UnicodeError` for what is none.
+def _not_storable(record: Record, why: str) -> UsageError:
+    kind = type(record).__name__
+    return UsageError(f"a {kind} record cannot be stored: {why}; mend that value")
 
-    Whether `data` was canonical is for the caller to find out, by encoding the record again.
-    """
-    return _decoder.decode(data)
+
+def decode_record(data: bytes | memoryview) -> Record:
+    """Read one record; raises `Fault` unless it is one, whole, known and canonical."""
+    try:
+        record = _decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise Fault(f"its record is not one that this version knows: {error}") from error
+    if _encoder.encode(record) != data:
+        raise Fault("its record is not in canonical form")
+    return record

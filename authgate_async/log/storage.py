@@ -143,8 +143,8 @@ class Storage:
                 os.fsync(self._file)
         except OSError as error:
             self._broken = (
-                f"the log {self._folder} failed in the middle of a write, and what was half-written "
-                f"could not be cut ({error.strerror}); mend the disk, then restart"
+                f"the log {self._folder} failed in the middle of a write, and what it left could "
+                f"not be cut ({error.strerror}); mend the disk, then restart"
             )
 
     def _unavailable(self, what: str, error: OSError) -> LogUnavailableError:

@@ -1,0 +1,197 @@
+"""What must hold between the records of a log, beyond the chain of its lines.
+
+Memory is bounded by the runs that are open at one time and by their calls in flight.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from authgate_async.backends import verify_head, verify_signed
+from authgate_async.log.entries import CHANGE_FIELDS, intent_of
+from authgate_async.log.lines import Fault
+from authgate_async.log.records import (
+    Intent,
+    LogOpened,
+    Outcome,
+    Record,
+    RegistryChange,
+    Rejected,
+    RunClosed,
+    RunOpened,
+    Sealed,
+)
+from authgate_async.log.writer import head_to_sign
+from authgate_async.wire import SignedVerdict, Verdict
+
+if TYPE_CHECKING:
+    from authgate_async.log.lines import Line
+
+__all__ = ["Rules"]
+
+_verdict = msgspec.msgpack.Decoder(Verdict).decode
+
+
+class _Run:
+    """An open run: what its next records must agree with. `pending` is by action digest."""
+
+    def __init__(self, agent: str) -> None:
+        self.agent = agent
+        self.next = 1
+        self.steps = 0
+        self.last_step = -1
+        self.pending: dict[str, tuple[str, int]] = {}
+
+
+class Rules:
+    """Takes a log's records in order, and raises `Fault` at the first that breaks a rule.
+
+    `key` is the Ed25519 public key that must have signed; None takes each session's own word.
+    """
+
+    def __init__(self, key: bytes | None) -> None:
+        self._given = key
+        self.key = key or b""
+        self.sessions = 0
+        self.runs = 0
+        self.unclosed_runs = 0
+        self.without_outcome = 0
+        self.sealed = False
+        self._open: dict[str, _Run] = {}
+
+    @property
+    def open_runs(self) -> int:
+        """How many runs have no closing record."""
+        return self.unclosed_runs + len(self._open)
+
+    def check(self, line: Line, record: Record) -> None:
+        """Take the next record; `line` is where it stood."""
+        if isinstance(record, LogOpened):
+            self._log_opened(record)
+        elif not self.sessions:
+            raise Fault("the log does not begin with `log_opened`")
+        elif self.sealed:
+            raise Fault("a record follows the seal without a new `log_opened`")
+        elif isinstance(record, RunOpened):
+            self._run_opened(record)
+        elif isinstance(record, Intent | Rejected | Outcome | RunClosed):
+            self._of_run(record)
+        elif isinstance(record, RegistryChange):
+            _check_change(record)
+        elif isinstance(record, Sealed):
+            self._sealed(line, record)
+
+    def _log_opened(self, record: LogOpened) -> None:
+        key = bytes.fromhex(record.public_key)
+        if self._given is not None and key != self._given:
+            raise Fault(
+                f"the log was written under the key {record.key_id}, not under the one given",
+                "check which key this log should have; somebody may have put another log here",
+            )
+        if record.key_id != sha256(key).hexdigest()[:16]:
+            raise Fault("its `key_id` is not that of its `public_key`")
+        self.key = key
+        self.sessions += 1
+        self.sealed = False
+        # Runs live in one process: those of the session before can have no further record.
+        self.unclosed_runs += len(self._open)
+        self._open.clear()
+
+    def _run_opened(self, record: RunOpened) -> None:
+        if record.run in self._open:
+            raise Fault(f"run `{record.run}` is open already")
+        if record.run_seq:
+            raise Fault("the opening of a run has a `run_seq` other than 0")
+        self._open[record.run] = _Run(record.agent)
+        self.runs += 1
+
+    def _of_run(self, record: Intent | Rejected | Outcome | RunClosed) -> None:
+        run = self._open.get(record.run)
+        if run is None:
+            raise Fault(f"run `{record.run}` is not open")
+        if record.run_seq != run.next:
+            raise Fault(
+                f"`run_seq` is {record.run_seq} where {run.next} is due: a record is missing"
+            )
+        run.next += 1
+        match record:
+            case Outcome():
+                _settle(run, record)
+            case RunClosed():
+                self._run_closed(run, record)
+            case _:
+                self._step(run, record)
+
+    def _step(self, run: _Run, record: Intent | Rejected) -> None:
+        if record.agent != run.agent:
+            raise Fault(f"its agent is not that of run `{record.run}`")
+        if record.seq <= run.last_step:
+            raise Fault(f"step {record.seq} of run `{record.run}` comes twice or too late")
+        run.last_step = record.seq
+        run.steps += 1
+        if isinstance(record, Intent):
+            _check_intent(record, self.key)
+            if record.permitted:
+                run.pending[record.action_digest] = (record.action_id, record.seq)
+
+    def _run_closed(self, run: _Run, record: RunClosed) -> None:
+        if record.steps != run.steps:
+            raise Fault(f"run `{record.run}` has {run.steps} steps, not {record.steps}")
+        self.without_outcome += len(run.pending)
+        del self._open[record.run]
+
+    def _sealed(self, line: Line, record: Sealed) -> None:
+        if record.count != line.number:
+            raise Fault(f"the seal is over {record.count} records, not over {line.number}")
+        head = head_to_sign(line.prev, record)
+        if not verify_head(self.key, head, _unhex(record.signature, "signature")):
+            raise Fault("the signature of the seal does not verify")
+        self.sealed = True
+
+
+def _settle(run: _Run, record: Outcome) -> None:
+    found = run.pending.pop(record.action_digest, None)
+    if found != (record.action_id, record.seq):
+        raise Fault(f"the outcome of `{record.action_id}` has no permitted intent before it")
+
+
+def _check_change(record: RegistryChange) -> None:
+    if record.fields.keys() != CHANGE_FIELDS.get(record.change):
+        raise Fault(f"its fields are not those of the change `{record.change}`")
+
+
+def _check_intent(record: Intent, key: bytes) -> None:
+    """Hold the record against the verdict that it carries, and that against the key."""
+    signed = SignedVerdict(
+        verdict=_unhex(record.proof.verdict, "verdict"),
+        index=record.proof.index,
+        size=record.proof.size,
+        path=_unhex(record.proof.path, "path"),
+        signature=_unhex(record.proof.signature, "signature"),
+    )
+    try:
+        verdict = _verdict(signed.verdict)
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise Fault(f"its verdict cannot be read: {error}") from error
+    told = intent_of(
+        signed, verdict, run=record.run, seq=record.seq, args=record.args, run_seq=record.run_seq
+    )
+    for name in told.__struct_fields__:
+        if getattr(told, name) != getattr(record, name):
+            raise Fault(f"its `{name}` is not what its signed verdict says")
+    if record.action_id != f"{record.run}:{record.seq}":
+        raise Fault("its verdict is about another step")
+    if record.args and sha256(record.args.encode()).hexdigest() != record.args_digest:
+        raise Fault("its `args` have another digest than `args_digest`")
+    if not verify_signed(key, msgspec.msgpack.encode(signed)):
+        raise Fault("the signature of its verdict does not verify")
+
+
+def _unhex(text: str, name: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError as error:
+        raise Fault(f"its `{name}` is not hex") from error

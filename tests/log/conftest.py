@@ -1,0 +1,159 @@
+"""A scribe that makes true records, signed by a real kernel, and sample logs."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from authgate_async import wire
+from authgate_async.backends import make_kernel
+from authgate_async.log.entries import change_of, intent_of
+from authgate_async.log.records import (
+    FORMAT,
+    Intent,
+    LogOpened,
+    Outcome,
+    Record,
+    Refusal,
+    Rejected,
+    RunClosed,
+    RunOpened,
+)
+from authgate_async.log.writer import LogFile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOW = 1_700_000_000_000_000
+DIGEST = sha256(b"").hexdigest()
+
+
+class Scribe:
+    """Makes the records of an agent `a` that may read `docs`, and of nobody else."""
+
+    def __init__(self, seed: bytes = b"s" * 32) -> None:
+        self.kernel = make_kernel("python", seed=seed, entropy=b"e" * 32)
+        changes = (
+            wire.Enrol("h", "human"),
+            wire.Enrol("a", "machine"),
+            wire.Own("a", "h"),
+            wire.Register(wire.Grant("g", "a", "machine", "folder", "docs", "", 1)),
+        )
+        changed = self.kernel.change(msgspec.msgpack.encode(changes), NOW)
+        results = msgspec.msgpack.decode(changed, type=tuple[wire.Changed, ...])
+        self.changes: list[Record] = [
+            change_of(change, result, by="operator", time=NOW)
+            for change, result in zip(changes, results, strict=True)
+        ]
+
+    def opened(self, cut_bytes: int = 0) -> LogOpened:
+        """A session's first record."""
+        return LogOpened(
+            backend="python",
+            cut_bytes=cut_bytes,
+            format=FORMAT,
+            key_id=self.kernel.key_id,
+            layers=("deadline",),
+            public_key=self.kernel.public_key.hex(),
+            time=NOW,
+            version="0",
+        )
+
+    def run_opened(self, run: str) -> RunOpened:
+        """The first record of a run."""
+        return RunOpened(agent="a", intent_digest=DIGEST, run=run, task="t", time=NOW)
+
+    def intent(self, run: str, seq: int, name: str = "docs", action_id: str = "") -> Intent:
+        """The kernel's decision on reading `name`: a permit for `docs` only."""
+        args = '{"path":"a.txt"}'
+        action = wire.Action(
+            id=action_id or f"{run}:{seq}",
+            actor="a",
+            kind="machine",
+            tool="file_read",
+            args_digest=sha256(args.encode()).digest(),
+            requests=(wire.Request("folder", name, "a.txt", 1),),
+        )
+        decided = self.kernel.decide(msgspec.msgpack.encode([action]), NOW, b"n" * 32)
+        (signed,) = msgspec.msgpack.decode(decided, type=list[wire.SignedVerdict])
+        verdict = msgspec.msgpack.decode(signed.verdict, type=wire.Verdict)
+        return intent_of(signed, verdict, run=run, seq=seq, args=args)
+
+    def outcome(self, intent: Intent) -> Outcome:
+        """The end of a permitted call."""
+        return Outcome(
+            action_digest=intent.action_digest,
+            action_id=intent.action_id,
+            capped=("stdout",),
+            cause="returned",
+            cpu_us=1,
+            error="",
+            layers=("deadline",),
+            memory_bytes=1,
+            result_digest=DIGEST,
+            run=intent.run,
+            seq=intent.seq,
+            stderr_digest=DIGEST,
+            stdout_digest=DIGEST,
+            time=NOW,
+            wall_us=1,
+        )
+
+    def rejected(self, run: str, seq: int) -> Rejected:
+        """A step that the kernel never saw."""
+        return Rejected(
+            agent="a",
+            code="unknown_tool",
+            run=run,
+            sentence="there is no tool `x`",
+            seq=seq,
+            time=NOW,
+            tool="x",
+        )
+
+    def refusal(self) -> Refusal:
+        """A forged permit was shown."""
+        return Refusal(
+            action_id="", code="permit_forged", permit_digest=DIGEST, sentence="no", time=NOW
+        )
+
+    def closed(self, run: str) -> RunClosed:
+        """The last record of a run."""
+        return RunClosed(run=run, status="done", time=NOW)
+
+    def run(self, run: str) -> list[Record]:
+        """A whole run: a permitted step with its outcome, a rejected and a denied one."""
+        intent = self.intent(run, 0)
+        return [
+            self.run_opened(run),
+            intent,
+            self.outcome(intent),
+            self.rejected(run, 1),
+            self.intent(run, 2, "secrets"),
+            self.closed(run),
+        ]
+
+    def write(self, folder: Path, *runs: str, seal: bool = True) -> Path:
+        """Write one session with these runs; return the file."""
+        log = LogFile.open(folder, "os")
+        log.append([self.opened(log.cut_bytes), *self.changes])
+        for run in runs:
+            log.append(self.run(run))
+        log.append([self.refusal()])
+        log.close(self.kernel.sign_head if seal else None)
+        return folder / "log.jsonl"
+
+
+@pytest.fixture
+def scribe() -> Scribe:
+    """Whoever wrote the log."""
+    return Scribe()
+
+
+@pytest.fixture
+def stranger() -> Scribe:
+    """The same under another key."""
+    return Scribe(b"x" * 32)

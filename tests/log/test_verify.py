@@ -1,0 +1,301 @@
+from __future__ import annotations
+
+import tracemalloc
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from msgspec.structs import replace
+
+from authgate_async.errors import LogUnavailableError, UsageError
+from authgate_async.log import rules
+from authgate_async.log.lines import FIRST, MAX_LINE, make_line, read_line
+from authgate_async.log.records import Record, decode_record, encode_record
+from authgate_async.log.verify import verify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Scribe
+
+Records = list[Any]
+
+
+def chained(records: Records) -> bytes:
+    """The lines of a forger who knows the format and computes every sum anew."""
+    lines, head = [], FIRST
+    for index, record in enumerate(records):
+        line, head = make_line(index, head, encode_record(record))
+        lines.append(line)
+    return b"".join(lines)
+
+
+@pytest.fixture
+def log(scribe: Scribe, tmp_path: Path) -> Path:
+    """A sealed log: 0 opened, 1-4 changes, 5-10 run `r`, 11 refusal, 12 sealed."""
+    return scribe.write(tmp_path / "log", "r")
+
+
+@pytest.fixture
+def records(log: Path) -> Records:
+    """Its records."""
+    return [
+        decode_record(read_line(raw).record) for raw in log.read_bytes().splitlines(keepends=True)
+    ]
+
+
+def changed(index: int, **fields: Any) -> Callable[[Records], Records]:
+    """A forgery that alters one record."""
+
+    def forge(records: Records) -> Records:
+        records[index] = replace(records[index], **fields)
+        return records
+
+    return forge
+
+
+def proof(**fields: Any) -> Callable[[Records], Records]:
+    """A forgery that alters the proof of the permit."""
+    return lambda records: changed(6, proof=replace(records[6].proof, **fields))(records)
+
+
+def without(index: int) -> Callable[[Records], Records]:
+    """A forgery that leaves one record out."""
+    return lambda records: records[:index] + records[index + 1 :]
+
+
+def moved(index: int, to: int) -> Callable[[Records], Records]:
+    """A forgery that puts one record at another place."""
+
+    def forge(records: Records) -> Records:
+        records.insert(to, records.pop(index))
+        return records
+
+    return forge
+
+
+FORGERIES = {
+    "no_opening": (without(0), 0, "does not begin with `log_opened`"),
+    "key_id": (changed(0, key_id="0" * 16), 0, "`key_id` is not that"),
+    "change_fields": (changed(1, fields={"name": "a"}), 1, "not those of the change `enrol`"),
+    "change_kind": (changed(1, change="other"), 1, "not those of the change `other`"),
+    "run_twice": (lambda r: [*r[:6], r[5], *r[6:]], 6, "open already"),
+    "run_from_one": (changed(5, run_seq=1), 5, "other than 0"),
+    "run_unknown": (without(5), 5, "run `r` is not open"),
+    "gap": (without(8), 8, "`run_seq` is 4 where 3 is due"),
+    "agent": (changed(8, agent="b"), 8, "agent is not that of run"),
+    "step_twice": (changed(8, seq=0), 8, "comes twice or too late"),
+    "steps": (changed(10, steps=2), 10, "has 3 steps, not 2"),
+    "outcome_digest": (changed(7, action_digest="0" * 64), 7, "no permitted intent"),
+    "outcome_id": (changed(7, action_id="r:1"), 7, "no permitted intent"),
+    "outcome_step": (changed(7, seq=1), 7, "no permitted intent"),
+    "verdict": (proof(verdict="90"), 6, "verdict cannot be read"),
+    "verdict_hex": (proof(verdict="9"), 6, "`verdict` is not hex"),
+    "path": (proof(path="00" * 32), 6, "does not verify"),
+    "size": (proof(size=2), 6, "does not verify"),
+    "signature": (proof(signature="00" * 64), 6, "does not verify"),
+    "signature_hex": (proof(signature="AB" * 64), 6, "`proof` is not what"),
+    "args": (changed(6, args="{}"), 6, "another digest"),
+    "seal_count": (changed(12, count=11), 12, "over 11 records, not over 12"),
+    "seal_time": (changed(12, time=0), 12, "seal does not verify"),
+    "seal_signature": (changed(12, signature=""), 12, "seal does not verify"),
+    "seal_hex": (changed(12, signature="x"), 12, "is not hex"),
+    "under_seal": (changed(11, code="other"), 12, "seal does not verify"),
+    "after_seal": (lambda r: [*r, r[11]], 13, "follows the seal"),
+}
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_a_forger_who_mends_every_sum_is_found(log: Path, records: Records, name: str) -> None:
+    """What breaks a rule is found at its record, with a true chain too."""
+    forge, index, problem = FORGERIES[name]
+    log.write_bytes(chained(forge(records)))
+    bad = verify(log).bad
+    assert bad is not None
+    assert bad.index == index
+    assert problem in bad.problem
+    assert bad.remedy
+
+
+VERDICT_FIELDS = {
+    "action_digest": "0" * 64,
+    "action_id": "r:9",
+    "agent_kind": "human",
+    "arbitration": 1,
+    "args_digest": "0" * 64,
+    "chains": (("other",),),
+    "codes": ("no_grant",),
+    "confidence": 1,
+    "epoch": 9,
+    "expires_at": 9,
+    "issued_at": 9,
+    "nonce": "00" * 16,
+    "permitted": 0,
+    "requests": (),
+    "sentences": ("no",),
+    "tool": "other",
+    "warnings": (("low_confidence", "x"),),
+}
+
+
+@pytest.mark.parametrize("field", VERDICT_FIELDS)
+def test_an_intent_says_what_its_verdict_says(log: Path, records: Records, field: str) -> None:
+    """No word of an intent can differ from the signed verdict."""
+    log.write_bytes(chained(changed(6, **{field: VERDICT_FIELDS[field]})(records)))
+    bad = verify(log).bad
+    assert bad is not None
+    assert (bad.index, f"`{field}` is not what its signed" in bad.problem) == (6, True)
+
+
+def test_a_verdict_is_about_its_own_step(scribe: Scribe, log: Path, records: Records) -> None:
+    """A true verdict of another step is not this step's."""
+    other = scribe.intent("r", 0, action_id="q:0")
+    log.write_bytes(chained(changed(6, **_fields(other, run_seq=1))(records)))
+    bad = verify(log).bad
+    assert bad is not None
+    assert (bad.index, bad.problem) == (6, "its verdict is about another step")
+
+
+def _fields(record: Record, **fields: Any) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in record.__struct_fields__} | fields
+
+
+def test_an_outcome_after_a_denial_is_found(scribe: Scribe, log: Path, records: Records) -> None:
+    """A call that was denied can have no outcome."""
+    outcome = replace(scribe.outcome(records[9]), run_seq=5)
+    log.write_bytes(chained([*records[:10], outcome]))
+    bad = verify(log).bad
+    assert bad is not None
+    assert (bad.index, "no permitted intent" in bad.problem) == (10, True)
+
+
+def test_a_second_outcome_is_found(log: Path, records: Records) -> None:
+    """A permit is good for one call."""
+    again = replace(records[7], run_seq=3)
+    log.write_bytes(chained([*records[:8], again]))
+    bad = verify(log).bad
+    assert bad is not None
+    assert (bad.index, "no permitted intent" in bad.problem) == (8, True)
+
+
+def test_the_key_that_is_given_decides(scribe: Scribe, stranger: Scribe, log: Path) -> None:
+    """A log under another key than the one given is refused at its first record."""
+    report = verify(log, scribe.kernel.public_key)
+    assert (report.bad, report.key_given, report.key) == (
+        None,
+        True,
+        scribe.kernel.public_key.hex(),
+    )
+    bad = verify(log, stranger.kernel.public_key).bad
+    assert bad is not None
+    assert (bad.index, "not under the one given" in bad.problem) == (0, True)
+    assert "which key" in bad.remedy
+
+
+def test_the_report_says_where_the_key_is_from(scribe: Scribe, log: Path) -> None:
+    """Without a key given, the log's own is taken, and the report says that."""
+    report = verify(log)
+    assert (report.key_given, report.key) == (False, scribe.kernel.public_key.hex())
+
+
+def test_sessions_may_have_different_keys(scribe: Scribe, stranger: Scribe, tmp_path: Path) -> None:
+    """Each session is checked under its own key, unless one is given."""
+    scribe.write(tmp_path, "r")
+    stranger.write(tmp_path, "r")
+    assert verify(tmp_path).bad is None
+    bad = verify(tmp_path, scribe.kernel.public_key).bad
+    assert bad is not None
+    assert bad.index == 13
+
+
+def test_a_session_that_was_not_sealed_leaves_its_runs_open(log: Path, records: Records) -> None:
+    """After a crash the runs of the dead process are counted as open, and can have no record."""
+    log.write_bytes(chained([*records[:8], records[0], records[5]]))
+    report = verify(log)
+    assert (report.bad, report.sessions, report.runs, report.open_runs) == (None, 2, 2, 2)
+    assert not report.sealed
+    log.write_bytes(chained([*records[:8], records[0], records[8]]))
+    bad = verify(log).bad
+    assert bad is not None
+    assert (bad.index, bad.problem) == (9, "run `r` is not open")
+
+
+def test_permits_without_an_outcome_are_counted(log: Path, records: Records) -> None:
+    """A permit that was never used is no fault, and is told."""
+    closed = replace(records[10], run_seq=2, steps=1)
+    log.write_bytes(chained([*records[:7], closed]))
+    assert (verify(log).bad, verify(log).without_outcome) == (None, 1)
+
+
+def test_the_good_part_is_counted_and_the_bad_place_told(log: Path) -> None:
+    """The report gives the byte offset at which the bad line begins."""
+    raw = log.read_bytes()
+    offset = raw.index(b'{"index":7,')
+    log.write_bytes(raw.replace(b'"cause":"returned"', b'"cause":"raised"'))
+    report = verify(log)
+    assert report.bad is not None
+    assert (report.records, report.bad.index, report.bad.offset) == (7, 7, offset)
+    assert (report.ok, report.sealed) == (False, False)
+
+
+def test_an_empty_log_is_bad(log: Path) -> None:
+    """Cutting a log to nothing is found."""
+    log.write_bytes(b"")
+    report = verify(log)
+    assert report.bad is not None
+    assert (report.records, report.bad.problem) == (0, "the log is empty")
+
+
+@pytest.mark.parametrize("tail", [b"x" * (MAX_LINE + 1), b"x" * (MAX_LINE + 1) + b"\n"])
+def test_a_line_without_end_is_not_read_to_its_end(log: Path, tail: bytes) -> None:
+    """A line that is too long is a fault at once."""
+    log.write_bytes(log.read_bytes() + tail)
+    bad = verify(log).bad
+    assert bad is not None
+    assert (bad.index, "longer than" in bad.problem) == (13, True)
+
+
+def test_nesting_cannot_exhaust_the_reader(log: Path, records: Records) -> None:
+    """A record of ten thousand brackets is a fault like any other."""
+    lines = chained(records[:1])
+    line, _ = make_line(1, read_line(lines).sum, b'{"kind":' + b"[" * 10_000 + b"]" * 10_000 + b"}")
+    log.write_bytes(lines + line)
+    bad = verify(log).bad
+    assert bad is not None
+    assert (bad.index, "not one that this version knows" in bad.problem) == (1, True)
+
+
+def test_a_log_may_be_named_by_its_file(log: Path) -> None:
+    """Folder and file give the same report."""
+    assert verify(log) == verify(log.parent)
+
+
+def test_no_log_is_told_with_a_remedy(tmp_path: Path) -> None:
+    """A path without a log is a mistake of the caller's."""
+    with pytest.raises(UsageError, match="name the folder that holds its"):
+        verify(tmp_path)
+
+
+def test_a_log_that_cannot_be_read_is_told(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reading error is not mistaken for a bad log."""
+
+    def fail(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(log), "open", fail)
+    with pytest.raises(LogUnavailableError, match="Permission denied; see to"):
+        verify(log)
+
+
+def test_memory_does_not_grow_with_the_log(
+    log: Path, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closed runs and lines that were read are forgotten."""
+    monkeypatch.setattr(rules, "verify_signed", lambda *_: True)
+    log.write_bytes(chained([*records[:5], *records[5:11] * 400]))
+    size = log.stat().st_size
+    tracemalloc.start()
+    assert verify(log).runs == 400
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < size / 5
