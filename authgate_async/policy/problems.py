@@ -12,7 +12,7 @@ import msgspec
 
 from authgate_async.policy.locate import Path, line_of
 
-__all__ = ["Faults", "Problem", "escape", "quote"]
+__all__ = ["Faults", "Problem", "escape", "hidden", "quote"]
 
 # Cc: terminal escapes; Cf: bidi controls and other invisible signs; Cs: no text at all; Zl and Zp:
 # line breaks to some readers.
@@ -58,7 +58,12 @@ def escape(text: str) -> str:
     r"""Return the text with control, format and surrogate characters written as escapes."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_escape(c) if unicodedata.category(c) in _HIDDEN else c for c in text)
+    return "".join(_escape(char) if hidden(char) else char for char in text)
+
+
+def hidden(char: str) -> bool:
+    """Whether a character is invisible: a control, a format sign, half a pair, a line break."""
+    return unicodedata.category(char) in _HIDDEN
 
 
 def _escape(char: str) -> str:

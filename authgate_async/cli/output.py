@@ -1,0 +1,92 @@
+"""What a command prints: data on stdout, everything else on stderr.
+
+What came from outside is escaped, so that it can neither steer a terminal nor end a line.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import IO, TYPE_CHECKING, Any
+
+import msgspec
+
+from authgate_async.errors import UnavailableError
+from authgate_async.policy.problems import escape, hidden
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["forget_stdout", "json_line", "print_json", "print_text", "say", "table", "write_line"]
+
+
+def say(text: str) -> None:
+    """Print one message to stderr; its lines are escaped one by one."""
+    print(*map(escape, text.split("\n")), sep="\n", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def json_line(value: Any) -> bytes:
+    """Return a value as one line of JSON without control, format or line-breaking characters."""
+    data = msgspec.json.encode(value)
+    text = data.decode()
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(_json_escape(char) if hidden(char) else char for char in text)
+    return text.encode() + b"\n"
+
+
+def _json_escape(char: str) -> str:
+    units = char.encode("utf-16-be").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+
+
+def print_json(value: Any) -> None:
+    """Print a value to stdout as one line of JSON, at once."""
+    write_line(sys.stdout.buffer, json_line(value), "stdout")
+
+
+def print_text(text: str) -> None:
+    """Print lines of our own making to stdout, at once."""
+    write_line(sys.stdout.buffer, text.encode("utf-8", "backslashreplace") + b"\n", "stdout")
+
+
+def write_line(stream: IO[bytes], line: bytes, name: str) -> None:
+    """Write a line and flush it.
+
+    Raises:
+        BrokenPipeError: the reader is gone.
+        UnavailableError: it cannot be written for another reason, say a full disk.
+    """
+    try:
+        stream.write(line)
+        stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UnavailableError(f"{name} cannot be written: {error.strerror}; make room") from error
+
+
+def forget_stdout() -> None:
+    """Point stdout at nothing, so that the interpreter's own flush at exit has nobody to miss."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, sys.stdout.fileno())
+    os.close(nothing)
+
+
+def table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, stderr: bool = True
+) -> None:
+    """Print a table: with frames to a terminal, as plain columns elsewhere."""
+    from rich import box  # noqa: PLC0415 - a second of imports, for tables only
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console(stderr=stderr, highlight=False, soft_wrap=True)
+    drawn = Table(
+        title=title, title_justify="left", box=box.SIMPLE if console.is_terminal else None
+    )
+    for column in columns:
+        drawn.add_column(column, overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text(escape(str(cell))) for cell in row))
+    console.print(drawn)

@@ -1,0 +1,153 @@
+"""Every verb of `authgate` with its arguments. Nothing heavy is imported, so that help is fast."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from authgate_async.cli.exits import Exit
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+__all__ = ["make_parser"]
+
+_MOST = 1_000_000
+_STATUS = """\
+exit status: 0 done, 1 a bug of ours, 2 bad input (then nothing ran), 3 some denied,
+4 some failed, 5 interrupted, 6 something outside is missing; the highest that applies"""
+_DECIDE = """\
+Decide actions; nothing runs and nothing is recorded. Each line of stdin is one JSON object:
+  {"id": "1", "actor": "alice-bot", "tool": "calculator", "args": {"expression": "1 + 1"}}
+In place of what a known tool needs for its arguments, "requests" says what is asked:
+  [{"resource": "file:workspace", "scope": "reports", "right": "read"}]
+Also "kind" (machine), "min_epoch" (0), "governs_humans" (names), "flags" (names), "proof" (hex).
+The answers are JSON lines on stdout, in the same order."""
+
+
+class _Parser(ArgumentParser):
+    def __init__(self, **options: Any) -> None:
+        ours: dict[str, Any] = {"formatter_class": RawDescriptionHelpFormatter, "epilog": _STATUS}
+        super().__init__(**ours | options)
+
+    def error(self, message: str) -> NoReturn:
+        line = f"{self.prog}: {message}; see `{self.prog} --help`\n"
+        self.exit(Exit.BAD_INPUT, line.encode("ascii", "backslashreplace").decode())
+
+
+def make_parser() -> ArgumentParser:
+    """Return the parser; what it parses has `verb`, the module of this package to run."""
+    parser = _Parser(prog="authgate", description="Run agents without trusting them.")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    for declare in (_run, _batch, _decide, _policy, _audit, _keygen, _doctor):
+        declare(verbs)
+    return parser
+
+
+if TYPE_CHECKING:
+    _Verbs = _SubParsersAction[_Parser]
+
+
+def _run(verbs: _Verbs) -> None:
+    parser = verbs.add_parser("run", help="run one task")
+    parser.set_defaults(verb="run")
+    parser.add_argument("intent", metavar="INTENT", help="what is wanted, in English")
+    _policy_option(parser)
+    parser.add_argument("--agent", metavar="NAME", help="the machine; needed if there are several")
+    parser.add_argument("--log", type=Path, default=Path("authgate-log"), metavar="DIR")
+    _runtime_options(parser)
+
+
+def _batch(verbs: _Verbs) -> None:
+    parser = verbs.add_parser("batch", help="run many tasks, results as they finish")
+    parser.set_defaults(verb="batch")
+    parser.add_argument("tasks", type=Path, metavar="TASKS.jsonl", help="one JSON object a line")
+    _policy_option(parser)
+    parser.add_argument(
+        "--out", required=True, metavar="RESULTS.jsonl", help="one result a line; - is stdout"
+    )
+    parser.add_argument("--force", action="store_true", help="replace what is in --out")
+    parser.add_argument("--log", required=True, type=Path, metavar="DIR")
+    parser.add_argument(
+        "--concurrency", type=_count, metavar="N", help="agents at once; the policy's, else 256"
+    )
+    parser.add_argument("--loop", choices=("asyncio", "trio"), default="asyncio")
+    _runtime_options(parser)
+
+
+def _decide(verbs: _Verbs) -> None:
+    parser = verbs.add_parser("decide", help="decide actions; nothing runs", description=_DECIDE)
+    parser.set_defaults(verb="decide")
+    _policy_option(parser)
+    _backend_option(parser)
+
+
+def _policy(verbs: _Verbs) -> None:
+    parser = verbs.add_parser("policy", help="check a policy file, or describe the format")
+    parser.set_defaults(verb="policy")
+    parts = parser.add_subparsers(title="parts", metavar="PART", dest="part", required=True)
+    check = parts.add_parser("check", help="tell everything that is wrong with a policy file")
+    check.add_argument("file", type=Path, metavar="FILE")
+    _json_option(check)
+    _backend_option(check)
+    parts.add_parser("schema", help="print the JSON Schema of policy files")
+
+
+def _audit(verbs: _Verbs) -> None:
+    parser = verbs.add_parser("audit", help="check a log")
+    parser.set_defaults(verb="audit")
+    parts = parser.add_subparsers(title="parts", metavar="PART", dest="part", required=True)
+    verify = parts.add_parser("verify", help="read a log from end to end and check every record")
+    verify.add_argument("log", type=Path, metavar="DIR", help="the folder that holds the log")
+    verify.add_argument(
+        "--key", type=Path, metavar="FILE", help="the public key that must have signed"
+    )
+    _json_option(verify)
+
+
+def _keygen(verbs: _Verbs) -> None:
+    parser = verbs.add_parser("keygen", help="make an Ed25519 key for signing logs and verdicts")
+    parser.set_defaults(verb="keygen")
+    parser.add_argument("file", type=Path, metavar="FILE", help="private; FILE.pub will be public")
+    _json_option(parser)
+
+
+def _doctor(verbs: _Verbs) -> None:
+    parser = verbs.add_parser("doctor", help="tell what this machine has and can enforce")
+    parser.set_defaults(verb="doctor")
+    _json_option(parser)
+
+
+def _policy_option(parser: ArgumentParser) -> None:
+    parser.add_argument("--policy", required=True, type=Path, metavar="FILE", help="TOML")
+
+
+def _backend_option(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--backend",
+        choices=("rust", "python", "auto"),
+        default="rust",
+        help="the kernel: rust (default), python (the reference), auto (rust where it is there)",
+    )
+
+
+def _json_option(parser: ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON object to stdout")
+
+
+def _runtime_options(parser: ArgumentParser) -> None:
+    parser.add_argument("--key", type=Path, metavar="FILE", help="the private key that signs")
+    _backend_option(parser)
+    _json_option(parser)
+    parser.add_argument(
+        "--log-level",
+        choices=("debug", "info", "warning", "error", "critical"),
+        help="the least level of operator log lines on stderr (warning on a terminal, else info)",
+    )
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:8]) <= _MOST):
+        raise ArgumentTypeError(f"give a whole number from 1 to {_MOST}")
+    return int(text)

@@ -1,0 +1,128 @@
+"""A policy on trial: what a kernel refuses of it, and what it grants in vain.
+
+The kernel itself is asked, so that this cannot differ from what will be decided.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from authgate_async.backends import make_kernel
+from authgate_async.policy.locate import line_of, locate
+from authgate_async.policy.problems import Problem, quote
+from authgate_async.wire import (
+    Action,
+    Change,
+    Changed,
+    Enrol,
+    Register,
+    Request,
+    Right,
+    SignedVerdict,
+    Verdict,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from authgate_async.backends import Backend, Kernel
+    from authgate_async.policy.locate import Path
+    from authgate_async.policy.model import Policy
+    from authgate_async.wire import Grant
+
+__all__ = ["Trial", "try_policy"]
+
+_SECRET_BYTES = 32
+
+
+class Trial(msgspec.Struct, frozen=True):
+    """What a policy looks like to a kernel: what it refuses, and what cannot have an effect."""
+
+    refused: tuple[Problem, ...] = ()
+    doubtful: tuple[Problem, ...] = ()
+
+
+def try_policy(policy: Policy, text: str, now: int, backend: Backend = "auto") -> Trial:
+    """Enter a sound policy, whose file reads `text`, into a kernel of its own at `now`.
+
+    Raises:
+        BackendMissingError: as for `make_kernel`.
+    """
+    secret = os.urandom(_SECRET_BYTES)
+    kernel = make_kernel(backend, seed=secret, entropy=secret)
+    refused = list(_refused(kernel, policy.changes(), now))
+    lines = locate(text)
+    file = policy.source
+    if refused:
+        return Trial(tuple(Problem(file, 0, sentence) for sentence in refused))
+    doubts = sorted(
+        (line_of(lines, where), sentence)
+        for where, sentence in (*_unowned(policy), *_placeless(policy), *_vain(kernel, policy, now))
+    )
+    return Trial((), tuple(Problem(file, line, sentence) for line, sentence in doubts))
+
+
+def _refused(kernel: Kernel, changes: list[Change], now: int) -> Iterator[str]:
+    answers = kernel.change(msgspec.msgpack.encode(changes), now)
+    for change, changed in zip(
+        changes, msgspec.msgpack.decode(answers, type=list[Changed]), strict=True
+    ):
+        if changed.code:
+            what = f"{change.kind} {quote(change.name)}: " if isinstance(change, Enrol) else ""
+            yield f"{what}the kernel refuses it: {changed.sentence}; mend that"
+
+
+def _unowned(policy: Policy) -> Iterator[tuple[Path, str]]:
+    for index, person in enumerate(policy.principals):
+        if person.kind == "machine" and not person.owner:
+            sentence = f"machine {quote(person.name)} has no owner and can do nothing"
+            yield ("principals", index), f"{sentence}; name a human as its `owner`"
+
+
+def _placeless(policy: Policy) -> Iterator[tuple[Path, str]]:
+    for index, grant in enumerate(policy.grants):
+        if grant.rtype == "file" and ("file", grant.name) not in policy.folders:
+            sentence = f"{quote(f'file:{grant.name}')} has no folder, so no tool can reach it"
+            yield ("grants", index), f"{sentence}; give it a `path` under [[resources]]"
+
+
+def _vain(kernel: Kernel, policy: Policy, now: int) -> Iterator[tuple[Path, str]]:
+    """Ask for each grant alone what it permits: through a copy whose holder has nothing else."""
+    names = _fresh_names(policy)
+    changes: list[Change] = []
+    domains = {f"{p.kind}:{p.name}": p.trust_domain for p in policy.principals}
+    for name, grant in zip(names, policy.grants, strict=True):
+        changes += _copy(name, grant, domains[f"{grant.holder_kind}:{grant.holder}"])
+    kernel.change(msgspec.msgpack.encode(changes), now)
+    actions = [_use(name, grant) for name, grant in zip(names, policy.grants, strict=True)]
+    answers = kernel.decide(msgspec.msgpack.encode(actions), now, os.urandom(_SECRET_BYTES))
+    for index, signed in enumerate(msgspec.msgpack.decode(answers, type=list[SignedVerdict])):
+        violations = msgspec.msgpack.decode(signed.verdict, type=Verdict).violations
+        if violations:
+            grant = policy.grants[index]
+            why = violations[0][1].replace(f"`{names[index]}`", f"`{grant.id}`")
+            sentence = f"grant {quote(grant.id)} can permit nothing: {why}"
+            yield ("grants", index), f"{sentence}; mend or remove it"
+
+
+def _fresh_names(policy: Policy) -> list[str]:
+    used = {p.name for p in policy.principals} | {grant.id for grant in policy.grants}
+    stem = "trial"
+    while any(name.startswith(stem) for name in used):
+        stem += "-"
+    return [f"{stem}{index}" for index in range(len(policy.grants))]
+
+
+def _copy(name: str, grant: Grant, domain: str) -> list[Change]:
+    # The copy's holder is human, so that what is judged is the grant and not who owns the holder.
+    copy = msgspec.structs.replace(grant, id=name, holder=name, holder_kind="human")
+    return [Enrol(name, "human", b"", domain), Register(copy)]
+
+
+def _use(name: str, grant: Grant) -> Action:
+    right = next(right for right in Right if right & grant.rights)
+    request = Request(grant.rtype, grant.name, grant.scope, right)
+    return Action(name, name, "human", "trial", bytes(_SECRET_BYTES), (request,))
