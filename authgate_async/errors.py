@@ -2,24 +2,20 @@
 
 ::
 
-    AuthgateError
-    ├── UsageError               what was handed in is wrong; its sentence says where and what to do
-    │   ├── PolicyError              a policy file
-    │   ├── PlanError                a plan that a planner returned (the runtime turns it into a denial)
-    │   ├── ArgumentError            a tool call's arguments (the runtime turns it into a denial)
-    │   ├── ToolDefinitionError      a function under `@tool`
-    │   ├── TaskError                a task or a file of tasks
-    │   ├── KeyFileError             a key file
-    │   ├── WireError                text given to `verify_json`
-    │   └── LogCorruptError          a log that does not verify
-    ├── UnavailableError         something outside is missing, full or gone; trying later can help
-    │   ├── BackendMissingError      the native extension is not there
-    │   ├── LogUnavailableError      the log cannot be written, or another process holds it
-    │   ├── SandboxUnavailableError  a process cannot be started or confined
-    │   ├── AskTimeoutError          an `ask` reached its deadline
-    │   ├── ActorDiedError           the actor died with the request in its hands
-    │   └── ClosedError              the runtime or the mailbox is closed
-    └── InternalError            a bug of ours: please report it
+    AuthgateError ├── UsageError               what was handed in is wrong; its sentence says where
+    and what to do │   ├── PolicyError              a policy file │   ├── PlanError                a
+    plan that a planner returned (the runtime turns it into a denial) │   ├── ArgumentError
+    a tool call's arguments (the runtime turns it into a denial) │   ├── ToolDefinitionError      a
+    function under `@tool` │   ├── TaskError                a task or a file of tasks │   ├──
+    RefusedError             a change of the registry that the kernel refused; carries its code │
+    ├── KeyFileError             a key file │   ├── WireError                text given to
+    `verify_json` │   └── LogCorruptError          a log that does not verify ├── UnavailableError
+    something outside is missing, full or gone; trying later can help │   ├── BackendMissingError
+    the native extension is not there │   ├── LogUnavailableError      the log cannot be written, or
+    another process holds it │   ├── SandboxUnavailableError  a process cannot be started or
+    confined │   ├── AskTimeoutError          an `ask` reached its deadline │   ├── ActorDiedError
+    the actor died with the request in its hands │   └── ClosedError              the runtime or the
+    mailbox is closed └── InternalError            a bug of ours: please report it
 
 A denial is an answer, not an exception, and cancellation is never caught.
 """
@@ -39,6 +35,7 @@ __all__ = [
     "LogUnavailableError",
     "PlanError",
     "PolicyError",
+    "RefusedError",
     "SandboxUnavailableError",
     "TaskError",
     "ToolDefinitionError",
@@ -74,6 +71,15 @@ class ToolDefinitionError(UsageError):
 
 class TaskError(UsageError):
     """A task, or a file of tasks, is wrong; for a file the sentence opens with `FILE:LINE`."""
+
+
+class RefusedError(UsageError):
+    """The kernel refused a change of its registry; `code` is from `docs/rules.md`, section 1."""
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(f"{code}: {sentence}")
+        self.code = code
+        self.sentence = sentence
 
 
 class KeyFileError(UsageError):

@@ -37,7 +37,7 @@ __all__ = [
     "encode_record",
 ]
 
-FORMAT = "authgate_async log v1"
+FORMAT: Literal["authgate_async log v1"] = "authgate_async log v1"
 
 MAX_INT = 2**53 - 1
 """The largest integer that every JSON reader keeps exact (RFC 8785, section 3.2.2.3)."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["Planner", "Step", "StepResult", "Task"]
 
@@ -13,8 +15,9 @@ __all__ = ["Planner", "Step", "StepResult", "Task"]
 class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One piece of work for one agent.
 
-    `intent` is an English sentence for a planner. `steps`, if given, is the plan itself: it is used in place of
-    a planner's, and trusted no more. `id` names the task in results; the runtime makes one if it is empty.
+    `intent` is an English sentence for a planner. `steps`, if given, is the plan itself: it is used
+    in place of a planner's, and trusted no more. `id` names the task in results; the runtime makes
+    one if it is empty.
     """
 
     agent: str
@@ -34,8 +37,9 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class StepResult(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one step.
 
-    `permitted` is the verdict; `codes` and `sentences` say why not. For a permitted step `cause` says how the call
-    ended (`launchers.protocol.Cause`), `value` is what the tool returned, `error` one sentence if it did not.
+    `permitted` is the verdict; `codes` and `sentences` say why not. For a permitted step `cause`
+    says how the call ended (`launchers.protocol.Cause`), `value` is what the tool returned, `error`
+    one sentence if it did not.
     """
 
     seq: int
@@ -53,8 +57,8 @@ class StepResult(msgspec.Struct, frozen=True, kw_only=True):
 class Planner(Protocol):
     """Turns a task into steps. What it returns is untrusted data.
 
-    The runtime calls `plan` with the results so far: first with none, then after each batch of steps that it
-    returned has run. An empty list ends the run.
+    The runtime calls `plan` with the results so far: first with none, then after each batch of
+    steps that it returned has run. An empty list ends the run.
     """
 
     async def plan(self, task: Task, results: Sequence[StepResult]) -> object:

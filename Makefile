@@ -1,0 +1,25 @@
+# Two commands: `make demo` and `make test`. Everything else is a part of them.
+PYTHON ?= python3
+PY := .venv/bin/python
+
+.PHONY: demo test bench setup dev clean
+
+demo: setup
+	$(PY) -I examples/demo.py
+
+test:
+	bash .ci/run
+
+bench: setup
+	$(PY) -m pip install --quiet --group bench
+	$(PY) -m benches.step
+
+setup:
+	PYTHON=$(PYTHON) bash .ci/setup .venv
+
+# An editable install for work on the code; `make test` puts the wheel back.
+dev: setup
+	VIRTUAL_ENV=$(CURDIR)/.venv .venv/bin/maturin develop
+
+clean:
+	rm -rf .venv .venv-* target demo-out

@@ -1,0 +1,37 @@
+"""From a proposed step to the action that the kernel decides, and what a key signs of it."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from authgate_async.wire import Action
+
+if TYPE_CHECKING:
+    from authgate_async.messages import Propose
+    from authgate_async.tools.definition import Bound
+
+__all__ = ["action_of", "statement_of"]
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def action_of(step: Propose, bound: Bound) -> Action:
+    """Return the action that a step asks for, once its arguments are bound to its tool."""
+    return Action(
+        id=f"{step.run}:{step.seq}",
+        actor=step.agent,
+        kind=step.kind,
+        tool=step.tool,
+        args_digest=sha256(bound.args).digest(),
+        requests=bound.requests,
+        proof=step.proof,
+    )
+
+
+def statement_of(action: Action) -> bytes:
+    """Return the bytes that an actor's key signs (`docs/rules.md`, section 3)."""
+    bare = msgspec.structs.replace(action, proof=b"")
+    return b"authgate_async action v1\x00" + sha256(_encode(bare)).digest()

@@ -1,0 +1,219 @@
+"""The gate: turns proposed steps into actions, has the kernel decide them, and records that.
+
+It answers only when the decision is durable. Decisions are made in batches, one kernel call each,
+in a worker thread; while one batch waits for the disk the next is decided.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+import msgspec
+from anyio import CapacityLimiter, to_thread
+
+from authgate_async.actions import action_of
+from authgate_async.actors.crew import Crew
+from authgate_async.actors.recording import record
+from authgate_async.errors import ArgumentError, LogUnavailableError
+from authgate_async.log.entries import change_of, intent_of
+from authgate_async.log.records import Rejected
+from authgate_async.messages import Applied, Apply, Decided, Propose
+from authgate_async.wire import Changed, SignedVerdict, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from authgate_async.actors.envelope import Envelope
+    from authgate_async.actors.mailbox import Inbox
+    from authgate_async.actors.reference import Ref
+    from authgate_async.backends import Kernel
+    from authgate_async.log.records import Intent, Record
+    from authgate_async.messages import Append, GateMessage
+    from authgate_async.oplog import Logger
+    from authgate_async.tools.toolset import ToolSet
+    from authgate_async.wire import Action
+
+__all__ = ["Gate"]
+
+BATCH = 512
+"""Steps decided in one kernel call at most."""
+
+IN_FLIGHT = 4
+"""Batches between mailbox and disk at most: one at the disk, one in the kernel, two between."""
+
+_signed = msgspec.msgpack.Decoder(list[SignedVerdict]).decode
+_verdict = msgspec.msgpack.Decoder(Verdict).decode
+_changed = msgspec.msgpack.Decoder(tuple[Changed, ...]).decode
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class _Asked:
+    """A step on its way through the gate."""
+
+    def __init__(self, envelope: Envelope[Propose], action: Action, args: bytes) -> None:
+        self.envelope = envelope
+        self.action = action
+        self.args = args
+
+
+class _Answer(NamedTuple):
+    """What to record of a step, and what to answer once that is done."""
+
+    envelope: Envelope[Propose]
+    record: Intent | Rejected
+    decided: Decided
+
+    def group(self) -> tuple[Record, ...]:
+        opening = self.envelope.message.opening
+        return (self.record,) if opening is None else (opening, self.record)
+
+
+class Gate:
+    """The actor; `now` is in microseconds since the Unix epoch."""
+
+    def __init__(
+        self,
+        *,
+        kernel: Kernel,
+        tools: ToolSet,
+        log: Ref[Append],
+        now: Callable[[], int],
+        oplog: Logger,
+        record_timeout: float,
+    ) -> None:
+        self._kernel = kernel
+        self._tools = tools
+        self._log = log
+        self._now = now
+        self._oplog = oplog
+        self._record_timeout = record_timeout
+        self._threads = CapacityLimiter(IN_FLIGHT)
+
+    async def run(self, inbox: Inbox[GateMessage]) -> None:
+        """Serve until the mailbox is drained."""
+        async with Crew(IN_FLIGHT, on_crash=None) as crew:
+            while batch := await inbox.batch(BATCH):
+                await crew.start(self._serve, batch)
+
+    async def _serve(self, batch: list[Envelope[GateMessage]]) -> None:
+        steps: list[Envelope[Propose]] = []
+        for envelope in batch:
+            if isinstance(envelope.message, Apply):
+                await self._apply(cast("Envelope[Apply]", envelope))
+            else:
+                steps.append(cast("Envelope[Propose]", envelope))
+        if steps:
+            await self._decide(steps)
+
+    async def _decide(self, steps: list[Envelope[Propose]]) -> None:
+        asked: list[_Asked] = []
+        answers: list[_Answer] = []
+        for envelope in steps:
+            turned = self._action(envelope)
+            if isinstance(turned, _Asked):
+                asked.append(turned)
+            else:
+                answers.append(_Answer(envelope, turned, _rejection(envelope.message, turned)))
+        for one, signed in zip(asked, await self._verdicts(asked), strict=True):
+            verdict = _verdict(signed.verdict)
+            step = one.envelope.message
+            record = intent_of(signed, verdict, run=step.run, seq=step.seq, args=one.args.decode())
+            answers.append(_Answer(one.envelope, record, _decided(one, signed, verdict)))
+        await self._answer(answers)
+
+    def _action(self, envelope: Envelope[Propose]) -> _Asked | Rejected:
+        """Bind a step to its tool, or turn it away before the kernel sees it."""
+        step = envelope.message
+        tool = self._tools.get(step.tool)
+        if tool is None:
+            names = ", ".join(tool.name for tool in self._tools) or "none"
+            return self._rejected(
+                step, "unknown_tool", f"there is no tool `{step.tool}`; there are {names}"
+            )
+        try:
+            bound = tool.bind(step.args)
+        except ArgumentError as error:
+            return self._rejected(step, "bad_arguments", str(error))
+        return _Asked(envelope, action_of(step, bound), bound.args)
+
+    def _rejected(self, step: Propose, code: str, sentence: str) -> Rejected:
+        return Rejected(
+            agent=step.agent,
+            code=code,
+            run=step.run,
+            sentence=sentence,
+            seq=step.seq,
+            time=self._now(),
+            tool=step.tool,
+        )
+
+    async def _verdicts(self, asked: Sequence[_Asked]) -> list[SignedVerdict]:
+        if not asked:
+            return []
+        actions = _encode([one.action for one in asked])
+        return _signed(
+            await to_thread.run_sync(
+                self._kernel.decide, actions, self._now(), os.urandom(32), limiter=self._threads
+            )
+        )
+
+    async def _answer(self, answers: list[_Answer]) -> None:
+        """Answer once the records are durable; without a record nothing is permitted."""
+        groups = tuple(answer.group() for answer in answers)
+        problems = await record(self._log, groups, timeout=self._record_timeout)
+        for answer, problem in zip(answers, problems, strict=True):
+            decided = _unrecorded(answer.decided, problem) if problem else answer.decided
+            answer.envelope.reply(decided)
+            if not decided.permit:
+                self._tell_denial(answer.envelope.message, decided)
+
+    def _tell_denial(self, step: Propose, decided: Decided) -> None:
+        self._oplog.info(
+            "denied",
+            run_id=step.run,
+            agent=step.agent,
+            step=step.seq,
+            action_id=decided.action_id,
+            tool=step.tool,
+            codes=decided.codes,
+            sentences=decided.sentences,
+        )
+
+    async def _apply(self, envelope: Envelope[Apply]) -> None:
+        changes = envelope.message.changes
+        now = self._now()
+        results = _changed(
+            await to_thread.run_sync(
+                self._kernel.change, _encode(changes), now, limiter=self._threads
+            )
+        )
+        group = tuple(
+            change_of(change, result, by=envelope.message.by, time=now)
+            for change, result in zip(changes, results, strict=True)
+        )
+        (problem,) = await record(self._log, (group,), timeout=self._record_timeout)
+        if problem:
+            envelope.fail(LogUnavailableError(f"changed, but not recorded: {problem}"))
+        else:
+            envelope.reply(Applied(results))
+
+
+def _rejection(step: Propose, record: Rejected) -> Decided:
+    return Decided(f"{step.run}:{step.seq}", codes=(record.code,), sentences=(record.sentence,))
+
+
+def _decided(one: _Asked, signed: SignedVerdict, verdict: Verdict) -> Decided:
+    return Decided(
+        action_id=verdict.action_id,
+        permit=_encode(signed) if verdict.permitted else b"",
+        args=one.args,
+        codes=tuple(code for code, _ in verdict.violations),
+        sentences=tuple(sentence for _, sentence in verdict.violations),
+        warnings=tuple(code for code, _ in verdict.warnings),
+    )
+
+
+def _unrecorded(decided: Decided, problem: str) -> Decided:
+    sentence = f"the decision could not be recorded, so nothing is permitted: {problem}"
+    return Decided(decided.action_id, codes=("log_unavailable",), sentences=(sentence,))

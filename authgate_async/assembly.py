@@ -1,0 +1,244 @@
+"""Building a runtime's parts, in the order in which they need each other, each with its end."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import anyio
+import msgspec
+from anyio import to_thread
+
+from authgate_async.actors.gate import Gate
+from authgate_async.actors.log_writer import LogWriter
+from authgate_async.actors.planner import PlannerActor
+from authgate_async.actors.recording import record
+from authgate_async.actors.sandbox_supervisor import SandboxSupervisor
+from authgate_async.actors.supervision import supervise
+from authgate_async.backends import make_kernel
+from authgate_async.errors import KeyFileError, LogUnavailableError, PolicyError
+from authgate_async.keys import load_seed
+from authgate_async.launchers.inline import InlineLauncher
+from authgate_async.launchers.process import ProcessLauncher
+from authgate_async.log.entries import change_of
+from authgate_async.log.records import FORMAT, LogOpened
+from authgate_async.log.writer import LogFile
+from authgate_async.messages import Append, Execute, GateMessage, PlanRequest
+from authgate_async.policy.tools import find_tools
+from authgate_async.reference import ReferenceKernel
+from authgate_async.tools.toolset import ToolSet
+from authgate_async.wire import Changed, SignedVerdict, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AsyncExitStack
+    from pathlib import Path
+
+    from authgate_async.actors.reference import Ref
+    from authgate_async.actors.supervision import Supervisor
+    from authgate_async.backends import Backend, Kernel
+    from authgate_async.launchers.protocol import Launcher, Level
+    from authgate_async.log.records import Record
+    from authgate_async.log.writer import Durability
+    from authgate_async.oplog import Logger
+    from authgate_async.planners.protocol import Planner
+    from authgate_async.policy.model import Policy
+    from authgate_async.tools.definition import Tool
+    from authgate_async.wire import Action
+
+__all__ = ["Parts", "Settings", "assemble"]
+
+SEED_BYTES = 32
+PLAN_SECONDS = 100.0
+RECORD_SECONDS = 60.0
+PLANNING = 10_000
+"""Plans thought about at once, at most."""
+
+CHANGES_AT_ONCE = 1_000
+"""Policy changes in one message to the kernel or the log."""
+
+_encode = msgspec.msgpack.Encoder().encode
+_changed = msgspec.msgpack.Decoder(list[Changed]).decode
+_signed = msgspec.msgpack.Decoder(list[SignedVerdict]).decode
+_verdict = msgspec.msgpack.Decoder(Verdict).decode
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """What `Runtime` was told."""
+
+    policy: Policy
+    planner: Planner
+    tools: tuple[Tool, ...]
+    backend: Backend
+    log: Path | None
+    durability: Durability
+    key: Path | str | bytes | None
+    max_processes: int | None
+    max_calls: int
+    grace: float
+    now: Callable[[], int]
+    oplog: Logger
+
+
+class Parts:
+    """What a running runtime is made of."""
+
+    def __init__(self, kernel: Kernel, tools: ToolSet, supervisor_of_all: Supervisor) -> None:
+        self.kernel = kernel
+        self.tools = tools
+        self.supervisor_of_all = supervisor_of_all
+        self.epoch = 0
+        self.log: Ref[Append]
+        self.gate: Ref[GateMessage]
+        self.supervisor: Ref[Execute]
+        self.planner: Ref[PlanRequest]
+
+    async def decide(self, actions: Sequence[Action], now: int) -> list[Verdict]:
+        """Have the kernel decide; the permits stay here."""
+        decided = await to_thread.run_sync(
+            self.kernel.decide, _encode(actions), now, os.urandom(SEED_BYTES)
+        )
+        return [_verdict(signed.verdict) for signed in _signed(decided)]
+
+
+async def assemble(settings: Settings, stack: AsyncExitStack) -> Parts:
+    """Build and start everything; what was started ends when the stack is left, the youngest first.
+
+    Raises as `Runtime` does on entering.
+    """
+    tools = ToolSet((*find_tools(settings.policy), *settings.tools))
+    kernel = make_kernel(
+        settings.backend,
+        seed=await to_thread.run_sync(_seed, settings.key),
+        entropy=os.urandom(SEED_BYTES),
+        permit_ttl=settings.policy.limits.permit_ttl_ms * 1000,
+    )
+    file = await _open_log(settings, kernel, stack)
+    launchers: dict[Level, Launcher] = {
+        "inline": await stack.enter_async_context(
+            InlineLauncher({tool.ref: tool for tool in tools})
+        ),
+        "process": await stack.enter_async_context(
+            ProcessLauncher(processes=settings.max_processes)
+        ),
+    }
+    supervisor = await stack.enter_async_context(
+        supervise(grace=settings.grace, on_crash=_Crashes(settings.oplog))
+    )
+    parts = Parts(kernel, tools, supervisor)
+    _start(parts, settings, file, launchers)
+    await _record_opening(parts, settings, file, launchers)
+    await _load(parts, settings)
+    return parts
+
+
+def _seed(key: Path | str | bytes | None) -> bytes:
+    if key is None:
+        return os.urandom(SEED_BYTES)
+    if not isinstance(key, bytes):
+        return load_seed(key)
+    if len(key) != SEED_BYTES:
+        raise KeyFileError(
+            f"a seed has {SEED_BYTES} bytes, not {len(key)}; use a key file or mend it"
+        )
+    return key
+
+
+async def _open_log(settings: Settings, kernel: Kernel, stack: AsyncExitStack) -> LogFile:
+    file = await to_thread.run_sync(LogFile.open, settings.log, settings.durability)
+
+    async def close() -> None:
+        with anyio.CancelScope(shield=True):
+            await to_thread.run_sync(file.close, kernel.sign_head)
+
+    stack.push_async_callback(close)
+    return file
+
+
+class _Crashes:
+    """Tells the operator of an actor that crashed."""
+
+    def __init__(self, oplog: Logger) -> None:
+        self._oplog = oplog
+
+    def __call__(self, actor: str, error: Exception) -> None:
+        self._oplog.error("actor crashed", actor=actor, error=f"{type(error).__name__}: {error}")
+
+
+def _start(
+    parts: Parts, settings: Settings, file: LogFile, launchers: dict[Level, Launcher]
+) -> None:
+    """Start the actors, who is asked before who asks: they end in the other order."""
+    start, kernel, tools = parts.supervisor_of_all.start, parts.kernel, parts.tools
+    oplog, now, policy = settings.oplog, settings.now, settings.policy
+    log = parts.log = start("log writer", lambda: LogWriter(file), Append)
+    parts.supervisor = start(
+        "sandbox supervisor",
+        lambda: SandboxSupervisor(
+            kernel=kernel,
+            tools=tools,
+            launchers=launchers,
+            folders=policy.folders,
+            limits={tool.name: policy.limits_for(tool.name, tool.limits) for tool in tools},
+            log=log,
+            now=now,
+            oplog=oplog,
+            size=settings.max_calls,
+            record_timeout=RECORD_SECONDS,
+        ),
+        Execute,
+    )
+    parts.gate = start(
+        "gate",
+        lambda: Gate(
+            kernel=kernel, tools=tools, log=log, now=now, oplog=oplog, record_timeout=RECORD_SECONDS
+        ),
+        GateMessage,
+    )
+    parts.planner = start(
+        "planner",
+        lambda: PlannerActor(settings.planner, size=PLANNING, limit=PLAN_SECONDS, oplog=oplog),
+        PlanRequest,
+    )
+
+
+async def _record_opening(
+    parts: Parts, settings: Settings, file: LogFile, launchers: dict[Level, Launcher]
+) -> None:
+    levels = {launcher.level for launcher in launchers.values()} & {t.level for t in parts.tools}
+    layers = {layer for level in levels for layer in launchers[level].layers}
+    opening = LogOpened(
+        backend="python" if isinstance(parts.kernel, ReferenceKernel) else "rust",
+        cut_bytes=file.cut_bytes,
+        format=FORMAT,
+        key_id=parts.kernel.key_id,
+        layers=tuple(sorted(layers)),
+        public_key=parts.kernel.public_key.hex(),
+        time=settings.now(),
+        version=version("authgate_async"),
+    )
+    await _must_record(parts, (opening,))
+
+
+async def _load(parts: Parts, settings: Settings) -> None:
+    """Enter the policy into the kernel, and into the log what was entered."""
+    changes, now = settings.policy.changes(), settings.now()
+    for begin in range(0, len(changes), CHANGES_AT_ONCE):
+        chunk = changes[begin : begin + CHANGES_AT_ONCE]
+        results = _changed(await to_thread.run_sync(parts.kernel.change, _encode(chunk), now))
+        for result in results:
+            if result.code:
+                place = settings.policy.source or "the policy"
+                raise PolicyError(f"{place}: the kernel refused a part: {result.sentence}; mend it")
+            parts.epoch = result.epoch
+        pairs = zip(chunk, results, strict=True)
+        await _must_record(parts, tuple(change_of(c, r, by="policy", time=now) for c, r in pairs))
+
+
+async def _must_record(parts: Parts, group: tuple[Record, ...]) -> None:
+    (problem,) = await record(parts.log, (group,), timeout=RECORD_SECONDS)
+    if problem:
+        raise LogUnavailableError(f"the log cannot be opened: {problem}")

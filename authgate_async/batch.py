@@ -1,0 +1,137 @@
+"""Many runs at once: bounded, ordered per agent, results as they finish."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
+from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING, Self
+
+import anyio
+
+from authgate_async.planners.protocol import Task
+from authgate_async.runs import RunResult
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
+__all__ = ["Batch", "Tasks"]
+
+Tasks = Iterable[Task] | AsyncIterable[Task]
+
+
+class Batch:
+    """An async iterator over the results of a batch, each as soon as it is there.
+
+    Tasks of one agent run one after another, in the order given; agents run side by side,
+    `concurrency` of them at most. Tasks are taken from their source only as there is room for them.
+    Nothing starts before the first result is asked for. Leaving the loop early stops the batch only
+    with `async with` or `aclose()`; otherwise the runtime's end does.
+    """
+
+    def __init__(
+        self,
+        tasks: Tasks,
+        run: Callable[[Task], Awaitable[RunResult]],
+        group: TaskGroup,
+        concurrency: int,
+    ) -> None:
+        if concurrency < 1:
+            raise ValueError(f"concurrency must be at least 1, not {concurrency}")
+        self._source = tasks
+        self._run = run
+        self._group = group
+        self._scope = anyio.CancelScope()
+        self._feeding = anyio.CancelScope()
+        self._draining = False
+        self._queues: dict[str, deque[Task]] = {}
+        self._agents = anyio.Semaphore(concurrency)
+        self._backlog = anyio.Semaphore(4 * concurrency)
+        self._send, self._results = anyio.create_memory_object_stream[RunResult](concurrency)
+        self._failure: Exception | None = None
+        self._started = False
+        self._on_end: Callable[[Batch], object] = lambda _: None
+
+    def on_end(self, call: Callable[[Batch], object]) -> None:
+        """Call this once the last task has ended."""
+        self._on_end = call
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> RunResult:
+        if not self._started:
+            self._started = True
+            self._group.start_soon(self._conduct, name="batch")
+        try:
+            return await self._results.receive()
+        except anyio.EndOfStream:
+            if self._failure is not None:
+                raise self._failure from None
+            raise StopAsyncIteration from None
+
+    def drain(self) -> None:
+        """Start no further task; those that run go on and give their results."""
+        self._draining = True
+        self._feeding.cancel()
+
+    async def aclose(self) -> None:
+        """Stop: cancel what runs, drop what waits."""
+        self._scope.cancel()
+        self._results.close()
+
+    async def _conduct(self) -> None:
+        try:
+            with self._scope, self._send:
+                async with anyio.create_task_group() as group:
+                    with self._feeding:
+                        await self._feed(group)
+        finally:
+            self._on_end(self)
+
+    async def _feed(self, group: TaskGroup) -> None:
+        """Hand tasks to their agents; an error of the source is raised after the results."""
+        try:
+            async with aclosing(_each(self._source)) as tasks:
+                async for task in tasks:
+                    await self._backlog.acquire()
+                    await self._hand_over(task, group)
+        except Exception as error:  # noqa: BLE001 - the source's own error goes to whoever reads
+            self._failure = error
+
+    async def _hand_over(self, task: Task, group: TaskGroup) -> None:
+        queue = self._queues.get(task.agent)
+        if queue is not None:
+            queue.append(task)
+            return
+        self._queues[task.agent] = deque([task])
+        await self._agents.acquire()
+        group.start_soon(self._work, task.agent)
+
+    async def _work(self, agent: str) -> None:
+        """Run the tasks of one agent until none waits."""
+        queue = self._queues[agent]
+        while queue and not self._draining:
+            result = await self._run(queue.popleft())
+            self._backlog.release()
+            with suppress(
+                anyio.BrokenResourceError
+            ):  # nobody reads any more: the scope is cancelled
+                await self._send.send(result)
+        del self._queues[agent]
+        self._agents.release()
+
+
+async def _each(tasks: Tasks) -> AsyncGenerator[Task, None]:
+    if isinstance(tasks, AsyncIterable):
+        async for task in tasks:
+            yield task
+    else:
+        for task in tasks:
+            yield task

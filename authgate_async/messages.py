@@ -1,0 +1,134 @@
+"""What the four actors say to each other, as MessagePack.
+
+Each actor takes one tagged union and answers with the struct named beside the message:
+
+=================== ============== ====================================================
+actor               message        answer
+=================== ============== ====================================================
+planner             `PlanRequest`  `Plan`
+gate                `Propose`      `Decided`
+gate                `Apply`        `Applied`
+sandbox supervisor  `Execute`      `Finished`
+log writer          `Append`       `Appended`
+=================== ============== ====================================================
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from authgate_async.launchers.protocol import Cause
+from authgate_async.log.records import Record, RunOpened
+from authgate_async.planners.protocol import Step, StepResult, Task
+from authgate_async.wire import Change, Changed
+
+__all__ = [
+    "GATE_CODES",
+    "Append",
+    "Appended",
+    "Applied",
+    "Apply",
+    "Decided",
+    "Execute",
+    "Finished",
+    "GateMessage",
+    "Plan",
+    "PlanRequest",
+    "Propose",
+]
+
+GATE_CODES = ("unknown_tool", "bad_arguments", "log_unavailable")
+"""Denials of the gate itself, beside the kernel's `wire.DENIAL_CODES`."""
+
+
+class _Message(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """A positional message."""
+
+
+class PlanRequest(_Message, frozen=True, tag="plan"):
+    """Ask for the next steps of a run; `results` are those so far."""
+
+    run: str
+    task: Task
+    results: tuple[StepResult, ...] = ()
+
+
+class Plan(_Message, frozen=True):
+    """The next steps; none ends the run. `error` says that the planner failed, or how."""
+
+    steps: tuple[Step, ...] = ()
+    error: str = ""
+
+
+class Propose(_Message, frozen=True, tag="propose"):
+    """Ask whether one step may run. `opening` is the run's opening record, with its first step."""
+
+    run: str
+    seq: int
+    agent: str
+    kind: str
+    tool: str
+    args: dict[str, Any]
+    opening: RunOpened | None = None
+    proof: bytes = b""
+
+
+class Decided(_Message, frozen=True):
+    """The recorded decision. `permit` is empty for a denial; `args` is what it is bound to."""
+
+    action_id: str
+    permit: bytes = b""
+    args: bytes = b""
+    codes: tuple[str, ...] = ()
+    sentences: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class Apply(_Message, frozen=True, tag="apply"):
+    """Change the registry; `by` says who asked, for the record."""
+
+    changes: tuple[Change, ...]
+    by: str = "operator"
+
+
+class Applied(_Message, frozen=True):
+    """What became of each change, in order."""
+
+    results: tuple[Changed, ...]
+
+
+class Execute(_Message, frozen=True, tag="execute"):
+    """Run the call that a permit is for."""
+
+    run: str
+    seq: int
+    agent: str
+    permit: bytes
+    tool: str
+    args: bytes
+
+
+class Finished(_Message, frozen=True):
+    """How the call ended; a `refusal` code means that the permit was refused and nothing ran."""
+
+    cause: Cause | None
+    result: bytes = b""
+    error: str = ""
+    refusal: str = ""
+
+
+class Append(_Message, frozen=True, tag="append"):
+    """Make groups of records durable in one commit, in order, each group whole or not at all."""
+
+    groups: tuple[tuple[Record, ...], ...]
+
+
+class Appended(_Message, frozen=True):
+    """What became of each group: an empty sentence means durable, another says why not."""
+
+    problems: tuple[str, ...]
+
+
+GateMessage = Propose | Apply

@@ -1,0 +1,246 @@
+"""One run: ask the planner, propose each step to the gate, have the permitted ones executed.
+
+The driver runs in its caller's task and holds nothing that outlives the run.
+"""
+
+from __future__ import annotations
+
+import secrets
+from hashlib import sha256
+from typing import TYPE_CHECKING, Literal
+
+import anyio
+import msgspec
+
+from authgate_async.actions import action_of, statement_of
+from authgate_async.actors.recording import record
+from authgate_async.errors import ArgumentError, AuthgateError, ClosedError
+from authgate_async.log.records import RunClosed, RunOpened
+from authgate_async.messages import Decided, Execute, Finished, Plan, PlanRequest, Propose
+from authgate_async.planners.protocol import Step, StepResult, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from authgate_async.actors.reference import Ref
+    from authgate_async.messages import (
+        Append,
+        GateMessage,
+    )
+    from authgate_async.oplog import Logger
+    from authgate_async.tools.toolset import ToolSet
+
+    Sign = Callable[[bytes], bytes]
+    """Ed25519 over the bytes it is given."""
+
+__all__ = ["Run", "RunDriver", "RunResult", "Status", "Timeouts"]
+
+Status = Literal["done", "denied", "failed", "interrupted"]
+
+
+class RunResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one task.
+
+    `done`: every step was permitted and ran (a tool may still have failed: see its step's `error`).
+    `denied`: the last step was denied, later ones did not run. `failed`: the planner or the runtime
+        could not go on; `error` says why. `interrupted`: the runtime was shut down, or the caller
+        cancelled.
+    """
+
+    run: str
+    task: str
+    agent: str
+    status: Status
+    steps: tuple[StepResult, ...] = ()
+    error: str = ""
+
+
+class Timeouts(msgspec.Struct, frozen=True):
+    """How long a run waits for each actor, in seconds; `execute` includes a queue for processes."""
+
+    plan: float = 120.0
+    decide: float = 60.0
+    execute: float = 3600.0
+    record: float = 60.0
+
+
+class RunDriver:
+    """Drives runs through the actors; one serves any number at once."""
+
+    def __init__(
+        self,
+        *,
+        planner: Ref[PlanRequest],
+        gate: Ref[GateMessage],
+        supervisor: Ref[Execute],
+        log: Ref[Append],
+        tools: ToolSet,
+        now: Callable[[], int],
+        oplog: Logger,
+        timeouts: Timeouts,
+    ) -> None:
+        self._planner = planner
+        self._gate = gate
+        self._supervisor = supervisor
+        self._log = log
+        self._tools = tools
+        self._now = now
+        self._oplog = oplog
+        self._timeouts = timeouts
+
+    def open(self, task: Task, kind: str, sign: Sign | None = None) -> Run:
+        """Begin a run; nothing happens before it is driven. `sign` is for an agent with a key."""
+        return Run(secrets.token_hex(8), task, kind, self._now(), sign)
+
+    async def drive(self, run: Run) -> None:
+        """Take a run to its end and record that; raises only on cancellation, which ends it too."""
+        try:
+            await self._steps(run)
+        except ClosedError as error:
+            run.end("interrupted", str(error))
+        except AuthgateError as error:
+            run.end("failed", str(error))
+        except anyio.get_cancelled_exc_class():
+            run.end("interrupted", "the run was cancelled")
+            with anyio.CancelScope(shield=True):
+                await self._close(run)
+            raise
+        await self._close(run)
+
+    async def _steps(self, run: Run) -> None:
+        while True:
+            request = PlanRequest(run.id, run.task, tuple(run.results))
+            plan = await self._planner.ask(request, Plan, timeout=self._timeouts.plan)
+            if plan.error:
+                run.end("failed", plan.error)
+                return
+            if not plan.steps:
+                return
+            for step in plan.steps:
+                if not await self._step(run, step):
+                    return
+
+    async def _step(self, run: Run, step: Step) -> bool:
+        """Propose and execute one step; False ends the run."""
+        proposal = run.proposal(step)
+        if run.sign is not None:
+            proposal = self._proven(proposal, run.sign)
+        decided = await self._gate.ask(proposal, Decided, timeout=self._timeouts.decide)
+        run.opening = None
+        if not decided.permit:
+            run.denied(step, decided)
+            return False
+        execute = Execute(
+            run.id, len(run.results), run.task.agent, decided.permit, step.tool, decided.args
+        )
+        finished = await self._supervisor.ask(execute, Finished, timeout=self._timeouts.execute)
+        return run.finished(step, decided, finished)
+
+    def _proven(self, proposal: Propose, sign: Sign) -> Propose:
+        """Sign the action that the gate will make of this; what it turns away stays unsigned."""
+        tool = self._tools.get(proposal.tool)
+        if tool is None:
+            return proposal
+        try:
+            bound = tool.bind(proposal.args)
+        except ArgumentError:
+            return proposal
+        proof = sign(statement_of(action_of(proposal, bound)))
+        return msgspec.structs.replace(proposal, proof=proof)
+
+    async def _close(self, run: Run) -> None:
+        closing = RunClosed(run=run.id, status=run.status, time=self._now())
+        group = (closing,) if run.opening is None else (run.opening, closing)
+        (problem,) = await record(self._log, (group,), timeout=self._timeouts.record)
+        if problem:
+            run.end("failed", f"the end of the run could not be recorded: {problem}")
+        self._oplog.info(
+            "run closed",
+            run_id=run.id,
+            agent=run.task.agent,
+            status=run.status,
+            steps=len(run.results),
+            error=run.error,
+        )
+
+
+class Run:
+    """What is known of one run so far; made by `RunDriver.open`."""
+
+    def __init__(self, run: str, task: Task, kind: str, now: int, sign: Sign | None) -> None:
+        self.id = run
+        self.sign = sign
+        self.task = task
+        self.kind = kind
+        self.results: list[StepResult] = []
+        self.status: Status = "done"
+        self.error = ""
+        self.opening: RunOpened | None = RunOpened(
+            run=run,
+            task=task.id,
+            agent=task.agent,
+            intent_digest=sha256(task.intent.encode()).hexdigest(),
+            time=now,
+        )
+
+    def end(self, status: Status, error: str = "") -> None:
+        """Fix how the run ends."""
+        self.status = status
+        self.error = error
+
+    def proposal(self, step: Step) -> Propose:
+        """Return what to ask the gate; the first one carries the opening record."""
+        return Propose(
+            self.id,
+            len(self.results),
+            self.task.agent,
+            self.kind,
+            step.tool,
+            step.args,
+            self.opening,
+        )
+
+    def denied(self, step: Step, decided: Decided) -> None:
+        """Note a denial, which ends the run."""
+        self.end("denied")
+        self.results.append(
+            StepResult(
+                seq=len(self.results),
+                tool=step.tool,
+                action_id=decided.action_id,
+                permitted=False,
+                codes=decided.codes,
+                sentences=decided.sentences,
+                warnings=decided.warnings,
+            )
+        )
+
+    def finished(self, step: Step, decided: Decided, finished: Finished) -> bool:
+        """Note how a call ended; False if its permit was refused, which ends the run."""
+        self.results.append(
+            StepResult(
+                seq=len(self.results),
+                tool=step.tool,
+                action_id=decided.action_id,
+                permitted=True,
+                codes=(finished.refusal,) if finished.refusal else (),
+                warnings=decided.warnings,
+                cause=finished.cause or "",
+                value=msgspec.json.decode(finished.result) if finished.result else None,
+                error=finished.error,
+            )
+        )
+        if finished.refusal:
+            self.end("failed", finished.error)
+        return not finished.refusal
+
+    def result(self) -> RunResult:
+        """Return what the caller gets."""
+        return RunResult(
+            run=self.id,
+            task=self.task.id,
+            agent=self.task.agent,
+            status=self.status,
+            steps=tuple(self.results),
+            error=self.error,
+        )

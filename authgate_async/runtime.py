@@ -1,0 +1,403 @@
+"""The runtime: starts the actors, hands them work, and ends them in order."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import anyio
+import msgspec
+
+from authgate_async import oplog
+from authgate_async.agents import Agent
+from authgate_async.assembly import Parts, Settings, assemble
+from authgate_async.batch import Batch, Tasks
+from authgate_async.errors import (
+    AuthgateError,
+    ClosedError,
+    RefusedError,
+    TaskError,
+    UsageError,
+)
+from authgate_async.grants import make_grant, parse_principal
+from authgate_async.messages import Applied, Apply
+from authgate_async.planners.protocol import Task
+from authgate_async.planners.rule_planner import RulePlanner
+from authgate_async.policy.model import Policy
+from authgate_async.runs import RunDriver, RunResult, Timeouts
+from authgate_async.wire import AdvanceEpoch, Delegate, Enrol, Own, Register, Revoke
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
+
+    from authgate_async.actors.mailbox import MailboxStats
+    from authgate_async.backends import Backend
+    from authgate_async.log.writer import Durability
+    from authgate_async.planners.protocol import Planner
+    from authgate_async.runs import Sign
+    from authgate_async.tools.definition import Tool
+    from authgate_async.wire import Action, Change, Changed, Verdict
+
+__all__ = ["Runtime"]
+
+_task = msgspec.msgpack.Decoder(Task).decode
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def _clock() -> int:
+    return time.time_ns() // 1000
+
+
+class Runtime:
+    """Agents act through it, and only as far as they were granted.
+
+    Use it as `async with Runtime(...) as rt`. Leaving the block takes no new work, lets what is in
+    flight finish for `grace` seconds, cancels the rest, and closes the log.
+
+    Args:
+        policy: who there is and what they may; none means that nothing is permitted until it is
+            granted.
+        planner: turns intents into steps (default: `RulePlanner`).
+        tools: further tools, beside those that the policy turns on (without a policy: the built-in
+            ones).
+        backend: which kernel decides: `rust` (default), `python`, or `auto`.
+        log: the folder of the log (default `authgate-log`); None keeps it in memory, for tests.
+        durability: when a record counts as written: `fsync` (default), `os`, `memory`.
+        key: the signing key, a file made by `authgate keygen` or a seed of 32 bytes; by default a
+            new one for this runtime.
+        max_processes: tool processes at once (default: the policy's, or twice the cores plus two).
+        max_calls: tool calls under way at once, inline ones included.
+        grace: seconds (default: the policy's).
+        now: the clock, in microseconds since the Unix epoch.
+
+    Raises on entering:
+        PolicyError, KeyFileError, BackendMissingError, LogUnavailableError, LogCorruptError,
+        SandboxUnavailableError.
+    """
+
+    def __init__(
+        self,
+        policy: Policy | None = None,
+        *,
+        planner: Planner | None = None,
+        tools: Sequence[Tool] = (),
+        backend: Backend = "rust",
+        log: Path | str | None = Path("authgate-log"),
+        durability: Durability = "fsync",
+        key: Path | str | bytes | None = None,
+        max_processes: int | None = None,
+        max_calls: int = 10_000,
+        grace: float | None = None,
+        now: Callable[[], int] = _clock,
+    ) -> None:
+        policy = policy or Policy()
+        self._settings = Settings(
+            policy=policy,
+            planner=planner or RulePlanner(),
+            tools=tuple(tools),
+            backend=backend,
+            log=None if log is None else Path(log),
+            durability="memory" if log is None else durability,
+            key=key,
+            max_processes=max_processes or policy.limits.max_processes or None,
+            max_calls=max_calls,
+            grace=policy.limits.grace_ms / 1000 if grace is None else grace,
+            now=now,
+            oplog=oplog.get_logger(),
+        )
+        self._machines = {p.name for p in policy.principals if p.kind == "machine"}
+        self._humans = {p.name for p in policy.principals if p.kind == "human"}
+        self._parts: Parts | None = None
+        self._stack = AsyncExitStack()
+        self._closing = False
+        self._active: set[anyio.CancelScope] = set()
+        self._batches: set[Batch] = set()
+        self._tasks = 0
+
+    async def __aenter__(self) -> Self:
+        if self._parts is not None or self._closing:
+            raise UsageError("a runtime is entered once; make a new one")
+        async with AsyncExitStack() as stack:
+            self._parts = await assemble(self._settings, stack)
+            self._group = await stack.enter_async_context(anyio.create_task_group())
+            self._idle = anyio.Event()
+            self._stack = stack.pop_all()
+        self._driver = RunDriver(
+            planner=self._parts.planner,
+            gate=self._parts.gate,
+            supervisor=self._parts.supervisor,
+            log=self._parts.log,
+            tools=self._parts.tools,
+            now=self._settings.now,
+            oplog=self._settings.oplog,
+            timeouts=Timeouts(),
+        )
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> bool | None:
+        self._drain()
+        with anyio.CancelScope(shield=True):
+            if exc_info[0] is None:
+                with anyio.move_on_after(self._settings.grace):
+                    await self._quiet()
+            self._cancel()
+            await self._quiet()
+            self._group.cancel_scope.cancel()
+            await self._required(closing=True).supervisor_of_all.stop_all()
+        return await self._stack.__aexit__(*exc_info)  # type: ignore[arg-type]
+
+    # Work.
+
+    async def run(
+        self, task: Task | str, *, agent: str = "", kind: str = "", sign: Sign | None = None
+    ) -> RunResult:
+        """Run one task, or an intent for `agent`, to its end.
+
+        `kind` is `human` or `machine` (default: what the name is enrolled as, else machine). `sign`
+        signs each action for a principal that is enrolled with a key; `Agent` does that for you.
+
+        Raises:
+            TaskError: the task is malformed.
+            ClosedError: the runtime is shutting down.
+        """
+        if isinstance(task, str):
+            task = Task(agent=agent, intent=task)
+        return await self._run(self._checked(task), kind, sign)
+
+    def run_batch(self, tasks: Tasks, *, concurrency: int | None = None) -> Batch:
+        """Run many tasks; iterate over the results as they finish.
+
+        `Batch` tells their order. `concurrency` bounds the agents that act at once (default: the
+        policy's). A task that is malformed or fails gives a result with the status `failed`; it
+        hurts no other.
+
+        Raises:
+            ClosedError: the runtime is shutting down.
+            UsageError: `concurrency` is below 1.
+        """
+        self._required()
+        bound = self._settings.policy.limits.concurrency if concurrency is None else concurrency
+        batch = Batch(tasks, self._run_in_batch, self._group, bound)
+        batch.on_end(self._batches.discard)
+        self._batches.add(batch)
+        return batch
+
+    def agent(self, name: str, *, kind: str = "", key: Path | str | bytes | None = None) -> Agent:
+        """Return a handle on one agent; `key` is its own key, if it is enrolled with one."""
+        return Agent(self, name, kind=kind, key=key)
+
+    async def decide(self, actions: Sequence[Action]) -> list[Verdict]:
+        """Return the kernel's verdicts; nothing runs, nothing is recorded, no permit gets out."""
+        return await self._required().decide(actions, self._settings.now())
+
+    # Authority.
+
+    async def enrol(
+        self, principal: str, *, owner: str = "", key: bytes = b"", trust_domain: str = ""
+    ) -> None:
+        """Make a principal known, as `human:NAME` or `machine:NAME`.
+
+        `owner` names the enrolled human who answers for a machine; without one it may do nothing.
+        `key` is an Ed25519 public key of 32 bytes that its actions must then be signed with.
+
+        Raises:
+            RefusedError: the kernel refused; its `code` and sentence say why.
+            UsageError: the principal is not written as above.
+        """
+        kind, name = parse_principal(principal)
+        changes: list[Change] = [Enrol(name, kind, key, trust_domain)]
+        if owner:
+            changes.append(Own(name, owner))
+        await self._apply(changes)
+        (self._humans if kind == "human" else self._machines).add(name)
+
+    async def grant(
+        self,
+        holder: str,
+        rights: str | Iterable[str],
+        resource: str,
+        *,
+        scope: str = "",
+        confidence: float = 1.0,
+        expires_at: datetime | None = None,
+        epoch: int | None = None,
+        cross_domain: bool = False,
+        grant_id: str = "",
+    ) -> str:
+        """Grant rights on a resource, and return the grant's id.
+
+        `holder` is written `machine:NAME` or `human:NAME`, `resource` `RTYPE:NAME`, `rights` are
+        one or more of `read`, `write`, `execute`, `delegate`. `epoch` defaults to the current one;
+        `expires_at` must know its time zone. Raises as `enrol`.
+        """
+        grant = make_grant(
+            holder,
+            rights,
+            resource,
+            scope=scope,
+            confidence=confidence,
+            expires_at=expires_at,
+            epoch=self._required().epoch if epoch is None else epoch,
+            cross_domain=cross_domain,
+            grant_id=grant_id,
+        )
+        await self._apply([Register(grant)])
+        return grant.id
+
+    async def delegate(
+        self,
+        parent: str,
+        holder: str,
+        rights: str | Iterable[str],
+        resource: str,
+        *,
+        by: str,
+        scope: str = "",
+        confidence: float = 1.0,
+        expires_at: datetime | None = None,
+        epoch: int | None = None,
+        cross_domain: bool = False,
+        grant_id: str = "",
+    ) -> str:
+        """Hand on a part of the grant `parent`, held by `by`; return the new grant's id.
+
+        What is handed on may only be narrower, in every dimension. Raises as `enrol`, with the
+        dimension named.
+        """
+        kind, name = parse_principal(by)
+        grant = make_grant(
+            holder,
+            rights,
+            resource,
+            scope=scope,
+            confidence=confidence,
+            expires_at=expires_at,
+            epoch=self._required().epoch if epoch is None else epoch,
+            cross_domain=cross_domain,
+            grant_id=grant_id,
+            parent=parent,
+        )
+        await self._apply([Delegate(grant, name, kind)], by=by)
+        return grant.id
+
+    async def revoke(self, grant_id: str) -> None:
+        """End a grant, and with it every chain that leads through it. Raises as `enrol`."""
+        await self._apply([Revoke(grant_id)])
+
+    async def advance_epoch(self, to: int = 0) -> int:
+        """Raise the epoch to `to`, or by one, and return it; all that is of a lower one is stale.
+
+        Raises as `enrol`.
+        """
+        return (await self._apply([AdvanceEpoch(to)]))[-1].epoch
+
+    # The end, and a look inside.
+
+    def shutdown(self) -> None:
+        """Begin to end: take no new work, and cancel what is in flight after the grace.
+
+        Called again, cancel it now. Returns at once either way.
+        """
+        if self._closing:
+            self._cancel()
+        elif self._parts is not None:
+            self._drain()
+            self._group.start_soon(self._cancel_after_grace)
+
+    @property
+    def public_key(self) -> bytes:
+        """The Ed25519 public key that verdicts and log are signed with."""
+        return self._required().kernel.public_key
+
+    def stats(self) -> dict[str, MailboxStats]:
+        """Return the figures of each actor's mailbox, by the actor's name."""
+        parts = self._required(closing=True)
+        return {
+            ref.name: ref.stats()
+            for ref in (parts.planner, parts.gate, parts.supervisor, parts.log)
+        }
+
+    async def _run(self, task: Task, kind: str, sign: Sign | None) -> RunResult:
+        self._required()
+        run = self._driver.open(task, kind or self._kind_of(task.agent), sign)
+        with anyio.CancelScope() as scope:
+            self._active.add(scope)
+            try:
+                await self._driver.drive(run)
+            finally:
+                self._active.discard(scope)
+                if not self._active:
+                    self._idle.set()
+        return run.result()
+
+    async def _run_in_batch(self, task: Task) -> RunResult:
+        try:
+            return await self._run(self._checked(task), "", None)
+        except AuthgateError as error:
+            sentence = str(error)
+        except Exception as error:  # noqa: BLE001 - a bug that one task meets is not the others' end
+            sentence = f"a bug of ours, please report it: {type(error).__name__}: {error}"
+            self._settings.oplog.error("bug", error=sentence)
+        name, agent = getattr(task, "id", ""), getattr(task, "agent", "")
+        return RunResult(run="", task=str(name), agent=str(agent), status="failed", error=sentence)
+
+    def _checked(self, task: Task) -> Task:
+        try:
+            task = _task(_encode(task))
+        except (
+            msgspec.MsgspecError,
+            TypeError,
+            ValueError,
+            OverflowError,
+            RecursionError,
+        ) as error:
+            raise TaskError(
+                f"this is no task: {error}; give it an agent, and an intent or steps"
+            ) from None
+        if not task.agent:
+            raise TaskError("the task names no agent; say who is to act")
+        if not task.id:
+            self._tasks += 1
+            task = msgspec.structs.replace(task, id=f"task-{self._tasks}")
+        return task
+
+    def _kind_of(self, agent: str) -> str:
+        return "human" if agent in self._humans and agent not in self._machines else "machine"
+
+    async def _apply(self, changes: Sequence[Change], by: str = "operator") -> tuple[Changed, ...]:
+        parts = self._required()
+        applied = await parts.gate.ask(Apply(tuple(changes), by), Applied, timeout=60.0)
+        for changed in applied.results:
+            if changed.code:
+                raise RefusedError(changed.code, changed.sentence)
+            parts.epoch = changed.epoch
+        return applied.results
+
+    def _required(self, *, closing: bool = False) -> Parts:
+        if self._parts is None:
+            raise UsageError("the runtime is not running; use `async with Runtime(...) as rt`")
+        if self._closing and not closing:
+            raise ClosedError("the runtime is shutting down and takes nothing new; start a new one")
+        return self._parts
+
+    def _drain(self) -> None:
+        self._closing = True
+        for batch in tuple(self._batches):
+            batch.drain()
+
+    def _cancel(self) -> None:
+        for scope in tuple(self._active):
+            scope.cancel()
+
+    async def _cancel_after_grace(self) -> None:
+        await anyio.sleep(self._settings.grace)
+        self._cancel()
+
+    async def _quiet(self) -> None:
+        """Wait until no run is in flight."""
+        while self._active:
+            self._idle = anyio.Event()
+            await self._idle.wait()
