@@ -45,7 +45,7 @@ Scope = Annotated[
 ]
 Domain = Annotated[str, _text("the trust domain, up to 256 bytes; empty is none")]
 Folder = Annotated[
-    str, _text("an existing folder, seen from the folder of the policy file", 4096, 1)
+    str, _text("what the resource is on this machine, seen from the policy file's folder", 4096, 1)
 ]
 Key = Annotated[str, _text("an Ed25519 public key of 32 bytes, as hex or base64", 64, 43)]
 Kind = Annotated[Literal["human", "machine"], Meta(description="one of human, machine")]

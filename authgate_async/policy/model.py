@@ -28,7 +28,7 @@ class Principal(msgspec.Struct, frozen=True):
 
 
 class Resource(msgspec.Struct, frozen=True):
-    """Something that tools reach; `path` is the absolute folder that it is, empty for none."""
+    """Something that tools reach; `path` is the absolute place of it, empty for none."""
 
     rtype: str
     name: str
@@ -91,7 +91,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def folders(self) -> Mapping[tuple[str, str], str]:
-        """The absolute folder of each resource that is one, by type and name."""
+        """The absolute place of each resource that has one, by type and name."""
         return {(r.rtype, r.name): r.path for r in self.resources if r.path}
 
     def entry(self, tool: str) -> ToolEntry | None:

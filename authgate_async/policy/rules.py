@@ -156,15 +156,17 @@ class _Builder:
             sentence = f"{quote(form.id)} stands here twice; remove one"
             self._once(place, ("resource", form.id), sentence)
         self._text((*where, "trust_domain"), form.trust_domain, empty=True)
-        path = "" if form.path is UNSET else self._folder((*where, "path"), form.path)
+        path = "" if form.path is UNSET else self._place((*where, "path"), form.path, rtype)
         return Resource(rtype, name, path, form.public, form.trust_domain)
 
-    def _folder(self, where: Path, text: str) -> str:
+    def _place(self, where: Path, text: str, rtype: str) -> str:
+        """Return the absolute path; only for files must it be a folder, a search has an index."""
         before = len(self._faults)
         self._text(where, text, longest=_MAX_SCOPE)
         path = self._file.parent / text
-        if len(self._faults) == before and not path.is_dir():
-            sentence = f"`path` names {quote(text)}, which is no folder"
+        if len(self._faults) == before and not _stands(path, folder=rtype == "file"):
+            why = "which is no folder" if rtype == "file" else "which is neither folder nor file"
+            sentence = f"`path` names {quote(text)}, {why}"
             self._faults.add(where, f"{sentence}; make it, or mend the path")
         return os.path.realpath(path) if len(self._faults) == before else ""
 
@@ -284,6 +286,13 @@ class _Builder:
         given = _set(form or LimitsForm())
         tool = {key: given.pop(key) for key in ToolLimitsForm.__struct_fields__ if key in given}
         return RunLimits(**given, tool=Limits(**tool))
+
+
+def _stands(path: FilePath, *, folder: bool) -> bool:
+    try:
+        return path.is_dir() or (not folder and path.is_file())
+    except OSError:
+        return False  # say, a name that is too long
 
 
 def _set(limits: ToolLimitsForm) -> dict[str, int]:

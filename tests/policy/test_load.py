@@ -93,6 +93,12 @@ def test_folders_are_seen_from_the_policy_file(write: Write, tmp_path: Path) -> 
     assert dict(policy.folders) == {("file", "w"): str((tmp_path / "docs").resolve())}
 
 
+def test_only_files_must_lie_in_a_folder(write: Write, tmp_path: Path) -> None:
+    """Another resource may be one file, say the index of a search."""
+    policy = load(write('[[resources]]\nid = "search:web"\npath = "policy.toml"\n'))
+    assert policy.folders["search", "web"] == str((tmp_path / "policy.toml").resolve())
+
+
 @pytest.mark.parametrize("text", ["00" * 31 + "07", "A" * 42 + "c=", "A" * 42 + "c"])
 def test_a_key_may_be_hex_or_base64(write: Write, text: str) -> None:
     """Both spellings of a public key give its 32 bytes."""
@@ -140,8 +146,10 @@ BAD = [
     ('[[principals]]\nname = "a"\nkind = "human"\nkey = "é"', 4, "`key` is no key; give"),
     ('[[resources]]\nid = "file"', 2, "`id` cannot be `file`; write TYPE:NAME"),
     ('[[resources]]\nid = ":x"', 2, "`id` cannot be `:x`; write TYPE:NAME"),
-    ('[[resources]]\nid = "f:x"\npath = "gone"', 3, "`path` names `gone`, which is no folder"),
-    ('[[resources]]\nid = "f:x"\npath = "policy.toml"', 3, "`path` names `policy.toml`, which"),
+    ('[[resources]]\nid = "f:x"\npath = "gone"', 3, "`path` names `gone`, which is neither"),
+    ('[[resources]]\nid = "f:x"\npath = "/dev/null"', 3, "`path` names `/dev/null`, which is"),
+    (f'[[resources]]\nid = "f:x"\npath = "{LONG}"', 3, "`path` names `xxx"),
+    ('[[resources]]\nid = "file:x"\npath = "policy.toml"', 3, "`path` names `policy.toml`, which"),
     ('[[resources]]\nid = "f:x"\npath = ""', 3, "`path` is empty; give"),
     ('[[resources]]\nid = "f:x"\npath = "a\\u0000b"', 3, "`path` has a control character"),
     ('[[resources]]\nid = "f:x"\npublic = 1', 3, "`public` is a number; give true if everybody"),
