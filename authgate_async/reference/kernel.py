@@ -41,7 +41,7 @@ class ReferenceKernel:
         self._lock = Lock()
         self._signer = Signer(seed)
         self._registry = Registry()
-        self._desk = Desk(self._signer.public_key, self._registry)
+        self._desk = Desk(self._signer.public_key, self._registry, permit_ttl)
         self._permit_ttl = permit_ttl
         self.public_key = self._signer.public_key
         self.key_id = sha256(self.public_key).hexdigest()[:16]

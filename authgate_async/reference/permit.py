@@ -77,24 +77,24 @@ def _opened(public_key: bytes, signed: bytes) -> Verdict | None:
 class Desk:
     """Where permits are redeemed, each once."""
 
-    def __init__(self, public_key: bytes, registry: Registry) -> None:
+    def __init__(self, public_key: bytes, registry: Registry, permit_ttl: int) -> None:
         self._public_key = public_key
         self._registry = registry
-        self._used: dict[bytes, int] = {}
+        self._spent = _Spent(permit_ttl)
 
     def redeem(self, redemption: Redemption, now: int) -> Redeemed:
         """Take a permit if everything about it holds, and never again."""
         verdict = _opened(self._public_key, redemption.permit)
         if verdict is None:
             return Redeemed("permit_forged", "the permit is not signed by this kernel")
-        self._used = {nonce: end for nonce, end in self._used.items() if now < end}
         refused = next(self._refusals(verdict, redemption, now), None)
-        if refused is None:
-            self._used[verdict.nonce] = verdict.expires_at
+        if refused is None and not self._spent.spend(verdict.nonce, verdict.expires_at, now):
+            used = f"the permit of action `{verdict.action_id}` was used before"
+            refused = Redeemed("permit_replayed", used)
         return refused or Redeemed("", "")
 
     def _refusals(self, verdict: Verdict, redemption: Redemption, now: int) -> Iterator[Redeemed]:
-        """Everything against a permit of ours, in the order in which it is told."""
+        """All that is against an unused permit of ours, in the order in which it is told."""
         permit = f"the permit of action `{verdict.action_id}`"
         if not verdict.permitted:
             yield Redeemed("permit_denied", f"action `{verdict.action_id}` was denied")
@@ -111,8 +111,31 @@ class Desk:
             if grant_id in self._registry.revoked:
                 stale = f"rests on grant `{grant_id}`, which was revoked"
                 yield Redeemed("permit_stale", f"{permit} {stale}")
-        if verdict.nonce in self._used:
-            yield Redeemed("permit_replayed", f"{permit} was used before")
+
+
+class _Spent:
+    """Used nonces, forgotten when their permits have expired.
+
+    Expiry is counted in generations of one permit's life, since a clock can go back: within a
+    generation nothing is forgotten, and a permit of one that is forgotten counts as used.
+    """
+
+    def __init__(self, permit_ttl: int) -> None:
+        self._width = max(permit_ttl, 1)
+        self._oldest = 0
+        self._generations: dict[bytes, int] = {}
+
+    def spend(self, nonce: bytes, expires_at: int, now: int) -> bool:
+        """Use a nonce up; False if it was, or if nobody can tell any more."""
+        if now // self._width > self._oldest:
+            self._oldest = now // self._width
+            kept = self._generations.items()
+            self._generations = {n: born for n, born in kept if born >= self._oldest}
+        generation = expires_at // self._width
+        if generation < self._oldest or nonce in self._generations:
+            return False
+        self._generations[nonce] = generation
+        return True
 
 
 def _is_for(verdict: Verdict, redemption: Redemption) -> bool:

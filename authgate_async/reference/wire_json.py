@@ -104,10 +104,10 @@ def _changes(document: dict[str, Any]) -> Iterator[_Placed]:
     for machine, owner in registry["machine_owners"].items():
         yield f"registry.machine_owners.{machine}", Own(machine, owner)
     yield from _declarations(registry["claims"], action)
-    for number, claim in enumerate(registry["claims"]):
-        grant = _grant(f"claim-{number}", claim)
+    for index, claim in enumerate(registry["claims"]):
+        grant = _grant(f"claim-{index}", claim)
         if grant.rights:
-            yield f"registry.claims[{number}]", Register(grant)
+            yield f"registry.claims[{index}]", Register(grant)
 
 
 def _principals(registry: dict[str, Any], action: dict[str, Any]) -> dict[tuple[str, str], str]:
