@@ -159,6 +159,8 @@ class Lexer:
         before = self._text[self._at - 1 : self._at] if self._at else ""
         after = self._peek(1)
         opens = not before or before.isspace() or before in _QUOTES
+        if after == "/" == self._text[self._at]:
+            after = self._peek(2)
         return opens and bool(after) and (after.isalpha() or after in "./_\\")
 
     def _word(self) -> Token:

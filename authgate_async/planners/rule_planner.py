@@ -145,7 +145,7 @@ class Sentence:
         else:
             return
         self.visited += len(query)
-        if query:
+        if any(char.isalnum() for char in query):
             self._propose("web_search", "query", query, verb)
 
     def _is_colon(self) -> bool:

@@ -100,7 +100,7 @@ def _bits(value: Number) -> int:
 def _power_bits(base: Number, exponent: Number) -> int:
     if not (isinstance(base, int) and isinstance(exponent, int)) or abs(base) <= 1 or exponent < 0:
         return 0
-    return base.bit_length() * exponent
+    return int(math.log2(abs(base)) * exponent) + 2
 
 
 def _power(base: Number, exponent: Number) -> Number:

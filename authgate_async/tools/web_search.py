@@ -35,8 +35,8 @@ SELECT title, source, snippet(documents, 1, '', '', ' ... ', 24) FROM documents
 WHERE documents MATCH ? ORDER BY bm25(documents, 4.0, 1.0), title, source LIMIT ?
 """
 _CREATE = """
-CREATE VIRTUAL TABLE documents USING fts5(title, body, source UNINDEXED, tokenize = 'porter
-unicode61')
+CREATE VIRTUAL TABLE documents
+USING fts5(title, body, source UNINDEXED, tokenize = 'porter unicode61')
 """
 
 
