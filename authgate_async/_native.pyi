@@ -30,3 +30,34 @@ class Kernel:
 def verify_json(text: str, seed: bytes, now: int, entropy: bytes) -> str: ...
 def verify_head(public_key: bytes, head: bytes, signature: bytes) -> bool: ...
 def verify_signed(public_key: bytes, signed: bytes) -> bool: ...
+
+# --- the sandbox crate: Linux only; see `authgate_async/launchers/template.py` ---
+
+def sandbox_harden() -> None:
+    """Adopt orphans and forbid tracing; raises `OSError` when `/proc` lists no children."""
+
+def sandbox_signals() -> int:
+    """Block every signal; return a descriptor that is readable when a child changes state."""
+
+def sandbox_sweep(keep: list[int]) -> bool:
+    """Kill and reap every child not in `keep` and all below it; True when none is left."""
+
+def sandbox_lead() -> None:
+    """Become the leader of a session and the parent of all orphans below."""
+
+def sandbox_watch(fds: tuple[int, int, int], body: int, processes: int, wall_ms: int) -> None:
+    """Watch a call until its whole tree is gone, and report on the first descriptor.
+
+    `fds` are the status socket and the pidfds of runtime and template; all others are closed.
+    """
+
+def sandbox_confine(
+    warden: int, streams: tuple[int, int, int], folder: str, limits: tuple[int, int, int, int, int]
+) -> None:
+    """Confine this process; raises `OSError` naming the step that failed.
+
+    `limits` are CPU seconds, bytes of memory, bytes of a file, open files, processes.
+    """
+
+def sandbox_remove_tree(path: str) -> None:
+    """Remove a folder and all in it, however deep; one that is not there is removed already."""

@@ -6,11 +6,22 @@ it starts one body, holds it to its limits, and says how it ended.
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 import msgspec
 
-__all__ = ["CAUSES", "Call", "Cause", "Ended", "Folder", "Launcher", "Level", "Limits", "ToolRef", "Usage"]
+__all__ = [
+    "CAUSES",
+    "Call",
+    "Cause",
+    "Ended",
+    "Folder",
+    "Launcher",
+    "Level",
+    "Limits",
+    "ToolRef",
+    "Usage",
+]
 
 Level = Literal["inline", "process"]
 """How a tool is confined; see `docs/design.md`, section 7."""
@@ -27,15 +38,20 @@ Cause = Literal[
     "cancelled",
     "sandbox_died",
 ]
-"""How a call ended. `returned` has a result; `raised` is the tool's own error (also one about a file,
-memory or descriptors that it could catch); `killed` is a signal that the sandbox did not send;
-`sandbox_died` means that the template process was lost."""
+"""How a call ended. `returned` has a result; `raised` is the tool's own error (also one about a
+file or descriptors, and a status that it exited with); `memory_limit` is a `MemoryError` that it
+did not catch; `killed` is a signal that the sandbox did not send; `sandbox_died` means that the
+template process was lost, or could not confine the body."""
 
 CAUSES: tuple[Cause, ...] = Cause.__args__  # type: ignore[attr-defined]
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What one call may use. All are hard: soft limit and hard limit are the same."""
+    """What one call may use. All are hard: soft limit and hard limit are the same.
+
+    `processes` counts the processes of the call at one time, the first one too. `cpu_seconds`,
+    `memory_bytes` (address space), `file_bytes` and `open_files` hold for each process.
+    """
 
     wall_ms: int = 10_000
     cpu_seconds: int = 5
@@ -62,7 +78,8 @@ class ToolRef(msgspec.Struct, frozen=True):
 class Folder(msgspec.Struct, frozen=True):
     """A resource of the permit that lies on this machine: what the body may reach, and how.
 
-    `path` is absolute, `scope` is the part below it that was granted, `rights` are `wire.Right` bits.
+    `path` is absolute, `scope` is the part below it that was granted, `rights` are `wire.Right`
+    bits.
     """
 
     rtype: str
@@ -113,7 +130,7 @@ class Launcher(Protocol):
     layers: tuple[str, ...]
     """The names of what is enforced, recorded with each outcome."""
 
-    async def __aenter__(self) -> Launcher:
+    async def __aenter__(self) -> Self:
         """Get ready; raises `SandboxUnavailableError` when the level cannot be had."""
         ...
 

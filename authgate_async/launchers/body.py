@@ -1,0 +1,116 @@
+"""The body: the process that runs the tool, from fork to exit."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+import msgspec
+
+from authgate_async import _native
+from authgate_async.launchers.frames import MEMORY_FRAME, Input, error_frame, result_frame
+
+if TYPE_CHECKING:
+    from authgate_async.launchers.loading import Invocable
+    from authgate_async.launchers.protocol import Limits
+
+__all__ = ["run", "warm_up"]
+
+_RESULT = 3
+_decoder = msgspec.msgpack.Decoder(Input)
+
+
+def run(warden: int, folder: str, limits: Limits, tool: Invocable, fds: list[int]) -> NoReturn:
+    """Confine this process, run the tool, hand back one frame, end.
+
+    `fds` are stdout, stderr, result and the input file. Nothing runs after the tool: no exit
+    handler, no finaliser, no other thread.
+    """
+    try:
+        try:
+            given = _decoder.decode(_read(fds[3]))
+            _native.sandbox_confine(warden, (fds[0], fds[1], fds[2]), folder, _numbers(limits))
+        except BaseException as error:  # noqa: BLE001 - not confined: the tool must not run
+            _refuse(fds[2], error_frame(error, b"S"))
+            os._exit(0)
+        _write(_RESULT, _outcome(tool, given))
+        os._exit(0)
+    finally:
+        os._exit(70)
+
+
+def _refuse(fd: int, frame: bytes) -> None:
+    try:
+        _write(fd, frame)
+    except OSError:  # the streams were installed already
+        _write(_RESULT, frame)
+
+
+def _outcome(tool: Invocable, given: Input) -> bytes:
+    try:
+        _lines()
+        result = tool.invoke(given.args, given.folders)
+        frame = result_frame(result)
+    except MemoryError:
+        frame = MEMORY_FRAME
+    except BaseException as error:  # noqa: BLE001 - SystemExit too is how a tool may fail
+        frame = _error(error)
+    _flush()
+    return frame
+
+
+def _error(error: BaseException) -> bytes:
+    try:
+        return error_frame(error)
+    except MemoryError:
+        return MEMORY_FRAME
+
+
+def _numbers(limits: Limits) -> tuple[int, int, int, int, int]:
+    return (
+        limits.cpu_seconds,
+        limits.memory_bytes,
+        limits.file_bytes,
+        limits.open_files,
+        limits.processes,
+    )
+
+
+def _lines() -> None:
+    """Hand on each line when it is printed: what was said before a kill is worth having."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # the tool may have put anything there, or closed it
+            stream.flush()
+
+
+def _read(fd: int) -> bytes:
+    size = os.fstat(fd).st_size
+    data = bytearray()
+    while part := os.pread(fd, size, len(data)):
+        data += part
+    return bytes(data)
+
+
+def _write(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def warm_up() -> None:
+    """Run what every body runs, so that its pages are there before the first fork."""
+    _lines()
+    _flush()
+    error_frame(ValueError("warm"))
+    read, write = os.pipe()
+    _write(write, result_frame(msgspec.json.encode({})))
+    os.close(read)
+    os.close(write)
+    _decoder.decode(msgspec.msgpack.encode(Input(b"{}", ())))

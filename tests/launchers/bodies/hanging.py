@@ -1,0 +1,5 @@
+"""A module that never ends its import."""
+
+import time
+
+time.sleep(600)

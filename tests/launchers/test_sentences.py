@@ -1,0 +1,90 @@
+"""Whatever a tool raises or writes becomes one harmless sentence."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from authgate_async.launchers.frames import error_frame, read_frame, read_report, result_frame
+from authgate_async.launchers.frames import sentence as read_sentence
+from authgate_async.launchers.sentences import SENTENCE_LIMIT, describe, plain
+
+
+class Mute(Exception):  # noqa: N818
+    """An exception that cannot be shown."""
+
+    def __str__(self) -> NoReturn:
+        raise RuntimeError
+
+
+class Loud(Exception):  # noqa: N818
+    """An exception whose text is no string."""
+
+    def __str__(self) -> str:
+        return 7  # type: ignore[return-value] # noqa: PLE0307
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (ValueError("no"), "ValueError: no"),
+        (ValueError(), "ValueError"),
+        (ValueError("a\nb\x1b[0m\x00"), "ValueError: a\\nb\\x1b[0m\\x00"),
+        (ValueError("\u202e\ud800"), "ValueError: \\u202e\\ud800"),
+        (Mute(), "Mute: its message cannot be read"),
+        (Loud(), "Loud: its message cannot be read"),
+        (type("a\nb", (Exception,), {})("x"), "a\\nb: x"),
+        (KeyError("x"), "KeyError: 'x'"),
+    ],
+)
+def test_describe(error: BaseException, sentence: str) -> None:
+    """An exception becomes its type and its message, with control characters escaped."""
+    assert describe(error) == sentence
+
+
+@given(st.text())
+def test_plain(text: str) -> None:
+    """Any text becomes printable and bounded; printable text that fits is left alone."""
+    shown = plain(text)
+    assert shown.isprintable()
+    assert len(shown) <= SENTENCE_LIMIT
+    if text.isprintable() and len(text) <= SENTENCE_LIMIT:
+        assert shown == text
+
+
+def test_plain_is_cut() -> None:
+    """A long text is cut and says so."""
+    assert plain("x" * 1000) == "x" * (SENTENCE_LIMIT - 1) + "…"
+
+
+@given(st.binary())
+def test_any_frame(data: bytes) -> None:
+    """No bytes on the result pipe make reading fail, and only a whole frame is one."""
+    kind, content = read_frame(data)
+    assert kind == "broken" or len(content) == len(data) - 9
+    assert read_sentence(content).isprintable()
+
+
+@given(st.binary())
+def test_result_frame(result: bytes) -> None:
+    """A result comes out of its frame as it went in; a frame cut or prolonged is broken."""
+    frame = result_frame(result)
+    assert read_frame(frame) == ("result", result)
+    assert read_frame(frame[:-1])[0] == read_frame(frame + b"x")[0] == "broken"
+
+
+@pytest.mark.parametrize(("tag", "kind"), [(b"E", "error"), (b"S", "unconfined"), (b"?", "broken")])
+def test_error_frame(tag: bytes, kind: str) -> None:
+    """An error frame tells its kind by its tag."""
+    assert read_frame(error_frame(ValueError("\ud800"), tag))[0] == kind
+
+
+@given(st.binary(max_size=40))
+def test_any_report(message: bytes) -> None:
+    """No status message makes reading fail; a cause that we do not know is no report."""
+    read_report(message)
+    assert read_report(b"E\x05" + bytes(24)) is None
+    assert read_report(b"X" + bytes(25)) is None
