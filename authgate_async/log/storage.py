@@ -101,10 +101,10 @@ class Storage:
         end = tail.rfind(b"\n") + 1
         count, head = self._last(tail[tail.rfind(b"\n", 0, max(0, end - 1)) + 1 : end])
         torn = tail[end:]
+        self._length = size - len(torn)
         if torn:
             self._check_torn(torn, line_start(count, head))
-        self._length = size - len(torn)
-        os.ftruncate(self._file, self._length)
+            os.ftruncate(self._file, self._length)
         if self._sync:
             os.fsync(self._file)
             _sync_folder(self._folder)

@@ -117,6 +117,26 @@ def test_a_forger_who_mends_every_sum_is_found(log: Path, records: Records, name
     assert bad.remedy
 
 
+def test_a_line_keeps_its_index_and_its_predecessor(log: Path, records: Records) -> None:
+    """A line with a true sum is still at fault at another index, or behind another line."""
+    first, head = make_line(0, FIRST, encode_record(records[0]))
+    for index, prev, problem in ((2, head, "index 2 where 1"), (1, FIRST, "does not follow")):
+        line, _ = make_line(index, prev, encode_record(records[1]))
+        log.write_bytes(first + line)
+        bad = verify(log).bad
+        assert bad is not None
+        assert (bad.index, problem in bad.problem) == (1, True)
+
+
+def test_a_torn_last_line_is_told_with_its_own_remedy(log: Path) -> None:
+    """A line without its end is no forgery, and the report says what becomes of it."""
+    log.write_bytes(log.read_bytes()[:-1])
+    bad = verify(log).bad
+    assert bad is not None
+    assert (bad.index, "middle of a line" in bad.problem) == (12, True)
+    assert "opening the log for writing cuts" in bad.remedy
+
+
 VERDICT_FIELDS = {
     "action_digest": "0" * 64,
     "action_id": "r:9",
