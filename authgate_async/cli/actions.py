@@ -103,11 +103,13 @@ class Judge:
 
     def _action(self, line: ActionLine) -> Action | Answer:
         """Return what the kernel is asked, or the denial of a call that the gate would not make."""
+        if line.requests is None and line.tool not in self._tools:
+            sentence = f"there is no tool {quote(line.tool)}; give `requests`, or a tool's name"
+            return _denied(line, "unknown_tool", sentence)
         try:
             args, requests = self._needs(line)
         except ArgumentError as error:
-            code = "bad_arguments" if line.tool in self._tools else "unknown_tool"
-            return Answer(id=line.id, permitted=False, violations=((code, str(error)),))
+            return _denied(line, "bad_arguments", str(error))
         return Action(
             id=line.id,
             actor=line.actor,
@@ -124,10 +126,7 @@ class Judge:
     def _needs(self, line: ActionLine) -> tuple[bytes, tuple[Request, ...]]:
         if line.requests is not None:
             return canonical(line.args), tuple(map(_request, line.requests))
-        tool = self._tools.get(line.tool)
-        if tool is None:
-            raise ArgumentError(f"there is no tool {quote(line.tool)}; give `requests`, or a tool")
-        bound = tool.bind(line.args)
+        bound = self._tools[line.tool].bind(line.args)
         return bound.args, bound.requests
 
 
@@ -167,6 +166,10 @@ def _check(line: ActionLine) -> None:
 def _request(line: RequestLine) -> Request:
     rtype, _, name = line.resource.partition(":")
     return Request(rtype, name, line.scope, int(Right[line.right.upper()]))
+
+
+def _denied(line: ActionLine, code: str, sentence: str) -> Answer:
+    return Answer(id=line.id, permitted=False, violations=((code, sentence),))
 
 
 def _answer(verdict: Verdict) -> Answer:

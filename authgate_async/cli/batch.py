@@ -8,12 +8,15 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import IO, TYPE_CHECKING
 
+from anyio import to_thread
+
 from authgate_async.cli.entry import configure_log, drained, on_loop
 from authgate_async.cli.exits import Exit
 from authgate_async.cli.lines import read_tasks
 from authgate_async.cli.output import json_line, print_json, say, table, write_line
 from authgate_async.errors import ClosedError, UsageError
 from authgate_async.policy import load
+from authgate_async.policy.tools import find_tools
 from authgate_async.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ def run(args: Namespace) -> Exit:
     if args.json and args.out == "-":
         raise UsageError("--json and --out - both want stdout; name a file for the results")
     policy = load(args.policy)
+    find_tools(policy)  # an import that fails is told before anything is made
     tasks = read_tasks(args.tasks)
     configure_log(args.log_level)
     with _results(args.out, force=args.force) as write, _progress(len(tasks)) as advance:
@@ -49,7 +53,7 @@ async def _run_all(
     with suppress(ClosedError):  # stopped before it began: then no task was started
         async with runtime.run_batch(tasks, concurrency=concurrency) as results:
             async for result in results:
-                tally.add(result)
+                await to_thread.run_sync(tally.add, result)  # the disk may be slow
 
 
 class _Tally:
@@ -76,8 +80,12 @@ def _results(out: str, *, force: bool) -> Iterator[Callable[[bytes], None]]:
     if out == "-":
         yield lambda line: write_line(sys.stdout.buffer, line, "stdout")
         return
-    with _open(out, force=force) as stream:
+    stream = _open(out, force=force)
+    try:
         yield lambda line: write_line(stream, line, out)
+    finally:
+        with suppress(OSError):  # each line was flushed: only one that failed is left, and told
+            stream.close()
 
 
 def _open(out: str, *, force: bool) -> IO[bytes]:

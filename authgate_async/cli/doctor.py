@@ -7,10 +7,10 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from authgate_async.cli.entry import on_loop
 from authgate_async.cli.exits import Exit
 from authgate_async.cli.output import print_json, table
-from authgate_async.errors import UnavailableError
-from authgate_async.launchers.process import probe
+from authgate_async.launchers.probe import probe
 from authgate_async.wire import DENIAL_CODES, REFUSAL_CODES
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ def run(args: Namespace) -> Exit:
         print_json(facts)
     else:
         table("authgate doctor", ("what", "finding"), _rows(facts), stderr=False)
-    return Exit.OK if facts["extension"]["ok"] else Exit.UNAVAILABLE
+    held = all(layer.state != "unavailable" for layer in facts["sandbox"])
+    return Exit.OK if facts["extension"]["ok"] and held else Exit.UNAVAILABLE
 
 
 def _facts() -> dict[str, Any]:
@@ -36,7 +37,7 @@ def _facts() -> dict[str, Any]:
         "platform": f"{platform.system()} {platform.release()} {platform.machine()}",
         "extension": _extension(),
         "loops": loops,
-        "sandbox": _sandbox(),
+        "sandbox": on_loop(probe),
     }
 
 
@@ -59,16 +60,11 @@ def _extension() -> dict[str, Any]:
     return {"ok": same, "finding": finding}
 
 
-def _sandbox() -> Any:
-    try:
-        return probe()
-    except UnavailableError as error:
-        return {"error": str(error)}
-
-
 def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [("python", facts["python"]), ("platform", facts["platform"])]
     rows.append(("extension", facts["extension"]["finding"]))
     rows += [(f"loop {name}", "there" if there else "-") for name, there in facts["loops"].items()]
-    rows += [(f"sandbox {name}", str(found)) for name, found in dict(facts["sandbox"]).items()]
+    for layer in facts["sandbox"]:
+        finding = f"{layer.state}: {layer.detail}" if layer.detail else layer.state
+        rows.append((f"sandbox {layer.name}", finding))
     return rows

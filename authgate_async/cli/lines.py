@@ -89,7 +89,8 @@ def parse_line(line: bytes, kind: type[_T]) -> _T:
     Raises:
         ValueError: it is too long, no JSON, has a key twice, or does not fit; with a sentence.
     """
-    if len(line.rstrip(b"\r\n")) > MAX_LINE:
+    line = line.rstrip(b"\r\n")
+    if len(line) > MAX_LINE:
         raise ValueError("the line is longer than 1 MiB; shorten it")
     if not line.strip():
         raise ValueError("the line is empty; remove it")
@@ -106,6 +107,10 @@ def parse_line(line: bytes, kind: type[_T]) -> _T:
     except json.JSONDecodeError as error:
         where = f"{error.msg} at column {error.colno}"
         raise ValueError(f"the line is not JSON: {where}; mend it there") from None
+    except msgspec.ValidationError as error:
+        raise ValueError(f"the line does not fit: {error}; mend it") from None
+    except msgspec.DecodeError:
+        raise ValueError("the line has half of a surrogate pair; mend its \\u") from None
     except ValueError as error:
         raise ValueError(f"the line does not fit: {error}; mend it") from None
 

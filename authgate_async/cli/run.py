@@ -14,6 +14,7 @@ from authgate_async.errors import UsageError
 from authgate_async.planners.protocol import Task
 from authgate_async.policy import load
 from authgate_async.policy.problems import escape
+from authgate_async.policy.tools import find_tools
 from authgate_async.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ __all__ = ["run"]
 def run(args: Namespace) -> Exit:
     """Run the task; print what its steps returned."""
     policy = load(args.policy)
+    find_tools(policy)  # an import that fails is told before anything is made
     task = Task(args.agent or _only_machine(policy), args.intent)
     configure_log(args.log_level)
     runtime = Runtime(policy, backend=args.backend, log=args.log, key=args.key)
