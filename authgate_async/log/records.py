@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from authgate_async.errors import UsageError
-from authgate_async.launchers.protocol import Cause  # noqa: TC001  # msgspec reads it at run time
+from authgate_async.launchers.protocol import Cause
 from authgate_async.log.lines import Fault
 
 __all__ = [

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Bad", "Report", "verify"]
 
 _RESTORE = "trust nothing from here on; restore the log from a copy, or keep it as evidence"
+_LONGEST = 300
 _TORN = (
     "if its writer still runs, verify again; if it was killed, opening the log for writing cuts "
     "the rest of this line, which was never acknowledged"
@@ -90,7 +91,7 @@ def _read(stream: BinaryIO, file: Path, key: bytes | None) -> Report:
             head = _take(raw, count, head, rules)
             count, offset = count + 1, offset + len(raw)
     except Fault as fault:
-        bad = Bad(count, offset, fault.problem, fault.remedy or _RESTORE)
+        bad = Bad(count, offset, _printable(fault.problem), fault.remedy or _RESTORE)
     if not offset and bad is None:
         bad = Bad(0, 0, "the log is empty", _RESTORE)
     return Report(
@@ -105,6 +106,12 @@ def _read(stream: BinaryIO, file: Path, key: bytes | None) -> Report:
         key_given=key is not None,
         bad=bad,
     )
+
+
+def _printable(problem: str) -> str:
+    """Spell out what could move a terminal's cursor: a forger chose some of these words."""
+    shown = problem[:_LONGEST] + ("…" if len(problem) > _LONGEST else "")
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in shown)
 
 
 def _take(raw: bytes, index: int, head: str, rules: Rules) -> str:

@@ -137,6 +137,16 @@ def test_a_torn_last_line_is_told_with_its_own_remedy(log: Path) -> None:
     assert "opening the log for writing cuts" in bad.remedy
 
 
+def test_a_forged_name_cannot_write_to_the_terminal(log: Path, records: Records) -> None:
+    """What the report quotes from a log is short, and has no control characters."""
+    run = "\x1b[2J\n\u202e" + "x" * 10_000
+    log.write_bytes(chained([*records[:5], replace(records[8], run=run)]))
+    bad = verify(log).bad
+    assert bad is not None
+    assert (bad.problem.isprintable(), len(bad.problem) < 400) == (True, True)
+    assert bad.problem.startswith("run `\\x1b[2J\\n\\u202ex")
+
+
 VERDICT_FIELDS = {
     "action_digest": "0" * 64,
     "action_id": "r:9",
