@@ -23,7 +23,9 @@ fn main() -> Result<(), KernelError> {
 
 fn measure(grants: usize) -> Result<(), KernelError> {
     let kernel = Kernel::new(&[1; 32], &[2; 32], 60_000_000)?;
-    let agents: Vec<String> = (0..(grants / 10)).map(|n| format!("agent-{n:06}")).collect();
+    let agents: Vec<String> = (0..(grants / 10))
+        .map(|n| format!("agent-{n:06}"))
+        .collect();
     enrol(&kernel, &agents)?;
     let start = Instant::now();
     enter(&kernel, &agents)?;
@@ -38,7 +40,11 @@ fn measure(grants: usize) -> Result<(), KernelError> {
     }
     let permits: Vec<SignedVerdict<'_>> = decode(&signed)?;
     let permits: Vec<Vec<u8>> = permits.iter().map(encode).collect();
-    let uses = permits.iter().map(|permit| Redemption { permit, tool: "file_read", args: b"{}" });
+    let uses = permits.iter().map(|permit| Redemption {
+        permit,
+        tool: "file_read",
+        args: b"{}",
+    });
     let uses = encode(&uses.collect::<Vec<_>>());
     let start = Instant::now();
     black_box(kernel.redeem(&uses, 2_000)?);
@@ -53,11 +59,29 @@ fn measure(grants: usize) -> Result<(), KernelError> {
 
 fn enrol(kernel: &Kernel, agents: &[String]) -> Result<(), KernelError> {
     let machines = agents.iter().flat_map(|name| {
-        let enrol = Enrol { name, kind: "machine", key: &[], trust_domain: "" };
-        [Change::Enrol(enrol), Change::Own(Own { machine: name, owner: "ann" })]
+        let enrol = Enrol {
+            name,
+            kind: "machine",
+            key: &[],
+            trust_domain: "",
+        };
+        [
+            Change::Enrol(enrol),
+            Change::Own(Own {
+                machine: name,
+                owner: "ann",
+            }),
+        ]
     });
-    let owner = Enrol { name: "ann", kind: "human", key: &[], trust_domain: "" };
-    let changes: Vec<Change<'_>> = std::iter::once(Change::Enrol(owner)).chain(machines).collect();
+    let owner = Enrol {
+        name: "ann",
+        kind: "human",
+        key: &[],
+        trust_domain: "",
+    };
+    let changes: Vec<Change<'_>> = std::iter::once(Change::Enrol(owner))
+        .chain(machines)
+        .collect();
     kernel.change(&encode(&changes), 0).map(|_| ())
 }
 
@@ -65,7 +89,13 @@ fn enrol(kernel: &Kernel, agents: &[String]) -> Result<(), KernelError> {
 fn enter(kernel: &Kernel, agents: &[String]) -> Result<(), KernelError> {
     for (number, agent) in agents.iter().enumerate() {
         let texts: Vec<(String, String, String)> = (0..10)
-            .map(|n| (format!("grant-{number:06}-{n}"), format!("share-{n}"), format!("home/{agent}")))
+            .map(|n| {
+                (
+                    format!("grant-{number:06}-{n}"),
+                    format!("share-{n}"),
+                    format!("home/{agent}"),
+                )
+            })
             .collect();
         let changes: Vec<Change<'_>> = texts
             .iter()
@@ -97,7 +127,11 @@ fn actions(agents: &[String]) -> Vec<u8> {
     let picks: Vec<(String, &String, String)> = (0..BATCH)
         .filter_map(|n| {
             let agent = agents.get(n * 7919 % agents.len())?;
-            Some((format!("run-{n:06}:3"), agent, format!("home/{agent}/notes/today.txt")))
+            Some((
+                format!("run-{n:06}:3"),
+                agent,
+                format!("home/{agent}/notes/today.txt"),
+            ))
         })
         .collect();
     let actions: Vec<Action<'_>> = picks
@@ -109,8 +143,18 @@ fn actions(agents: &[String]) -> Vec<u8> {
             tool: "file_read",
             args_digest: Cow::Borrowed(&DIGEST),
             requests: vec![
-                Request { rtype: "file", name: "share-3", scope, right: 1 },
-                Request { rtype: "file", name: "share-4", scope, right: 2 },
+                Request {
+                    rtype: "file",
+                    name: "share-3",
+                    scope,
+                    right: 1,
+                },
+                Request {
+                    rtype: "file",
+                    name: "share-4",
+                    scope,
+                    right: 2,
+                },
             ],
             governs_humans: Vec::new(),
             flags: 0,

@@ -261,3 +261,72 @@ fn in_range(field: &'static str, number: u64) -> Result<(), KernelError> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(
+        clippy::panic,
+        reason = "a lock is poisoned by a panic and by nothing else"
+    )]
+
+    use super::*;
+
+    /// A kernel of which one lock is poisoned.
+    fn broken(poison: impl Fn(&Kernel) + Sync) -> Kernel {
+        let Ok(kernel) = Kernel::new(&[1; 32], &[2; 32], 1) else {
+            panic!("the lengths are right")
+        };
+        std::thread::scope(|scope| {
+            assert!(scope.spawn(|| poison(&kernel)).join().is_err());
+        });
+        kernel
+    }
+
+    #[test]
+    fn a_poisoned_registry_answers_with_an_error_for_ever() {
+        let kernel = broken(|kernel| {
+            let _held = kernel.registry.write();
+            panic!("on purpose");
+        });
+        assert_eq!(
+            kernel.decide(&[0x90], 0, &[0; 32]),
+            Err(KernelError::Poisoned)
+        );
+        assert_eq!(kernel.change(&[0x90], 0), Err(KernelError::Poisoned));
+    }
+
+    #[test]
+    fn a_poisoned_memory_of_seals_redeems_nothing() {
+        let kernel = broken(|kernel| {
+            let _held = kernel.seals.lock();
+            panic!("on purpose");
+        });
+        let action = Action {
+            id: "a",
+            actor: "a",
+            kind: "human",
+            tool: "t",
+            args_digest: vec![0; 32].into(),
+            requests: Vec::new(),
+            governs_humans: Vec::new(),
+            flags: 0,
+            min_epoch: 0,
+            proof: &[],
+        };
+        let Ok(signed) = kernel.decide(&encode(&vec![action]), 0, &[0; 32]) else {
+            panic!("deciding takes no seal")
+        };
+        let Some(permit) = signed.get(1..) else {
+            panic!("a list of one has a header of one byte")
+        };
+        let use_up = Redemption {
+            permit,
+            tool: "t",
+            args: &[],
+        };
+        assert_eq!(
+            kernel.redeem(&encode(&vec![use_up]), 0),
+            Err(KernelError::Poisoned)
+        );
+    }
+}

@@ -3,16 +3,18 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use ahash::RandomState;
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 
 use crate::permit::Seal;
 
 /// How many verified roots are remembered.
 const MAX_SEALS: usize = 1024;
 
-/// Used nonces, in generations by the time at which their permits expire.
+type Nonce = [u8; 16];
+
+/// Used nonces with the ends of their permits, in generations by those ends.
 pub(crate) struct Spent {
-    generations: BTreeMap<u64, HashSet<[u8; 16], RandomState>>,
+    generations: BTreeMap<u64, HashMap<Nonce, u64, RandomState>>,
     width: u64,
     /// The oldest generation that is remembered.
     oldest: u64,
@@ -34,18 +36,22 @@ impl Spent {
     ///
     /// If the clock went back so far that the nonce's generation is forgotten already, nobody can
     /// tell any more, and the answer is false.
-    pub(crate) fn spend(&mut self, nonce: [u8; 16], expires_at: u64, now: u64) -> bool {
+    pub(crate) fn spend(&mut self, nonce: Nonce, expires_at: u64, now: u64) -> bool {
         let present = now / self.width;
         if present > self.oldest {
             self.oldest = present;
             self.generations = self.generations.split_off(&present);
         }
         let generation = expires_at / self.width;
-        let known = self
-            .generations
-            .entry(generation)
-            .or_insert_with(|| HashSet::with_hasher(self.hasher.clone()));
-        generation >= self.oldest && known.insert(nonce)
+        let is_used =
+            |used: &HashMap<Nonce, u64, _>| used.get(&nonce).is_some_and(|end| now < *end);
+        if generation < self.oldest || self.generations.values().any(is_used) {
+            return false;
+        }
+        let new = || HashMap::with_hasher(self.hasher.clone());
+        let used = self.generations.entry(generation).or_insert_with(new);
+        used.insert(nonce, expires_at);
+        true
     }
 }
 
@@ -77,5 +83,50 @@ impl Seals {
         {
             self.known.remove(&oldest);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spent() -> Spent {
+        Spent::new(100, RandomState::with_seeds(1, 2, 3, 4))
+    }
+
+    #[test]
+    fn a_nonce_is_used_once_while_its_permit_lives() {
+        let mut spent = spent();
+        assert!(spent.spend([1; 16], 150, 60));
+        assert!(!spent.spend([1; 16], 150, 149));
+        assert!(
+            !spent.spend([1; 16], 220, 149),
+            "a later permit with the same nonce"
+        );
+        assert!(spent.spend([1; 16], 220, 150), "the first has ended");
+    }
+
+    #[test]
+    fn nonces_of_ended_permits_are_forgotten() {
+        let mut spent = spent();
+        for now in 0..10_000_u64 {
+            let [low, high, ..] = now.to_le_bytes();
+            let mut nonce = [0; 16];
+            nonce
+                .iter_mut()
+                .zip([low, high])
+                .for_each(|(byte, value)| *byte = value);
+            assert!(spent.spend(nonce, now + 100, now));
+        }
+        let kept: usize = spent.generations.values().map(HashMap::len).sum();
+        assert!(kept <= 300, "{kept}");
+    }
+
+    #[test]
+    fn what_is_forgotten_is_not_used_again_when_the_clock_goes_back() {
+        let mut spent = spent();
+        assert!(spent.spend([1; 16], 150, 60));
+        assert!(spent.spend([2; 16], 950, 900));
+        assert!(!spent.spend([1; 16], 150, 60));
     }
 }

@@ -17,7 +17,8 @@ struct PyKernel {
 impl PyKernel {
     #[new]
     fn new(seed: &[u8], entropy: &[u8], permit_ttl: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let kernel = Kernel::new(seed, entropy, number("permit_ttl", permit_ttl)?).map_err(raised)?;
+        let kernel =
+            Kernel::new(seed, entropy, number("permit_ttl", permit_ttl)?).map_err(raised)?;
         Ok(Self { kernel })
     }
 

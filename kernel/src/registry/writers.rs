@@ -178,3 +178,75 @@ impl Crowd {
         self.writers.extend(after.and_then(key));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::super::Registry;
+    use super::*;
+    use crate::wire::{Change, Enrol, Grant, Register};
+
+    /// A registry in which so many humans may write the whole of `f:x`, until different times.
+    fn crowd(size: u64) -> Registry {
+        let mut registry = Registry::new(&RandomState::with_seeds(1, 2, 3, 4));
+        for number in 0..size {
+            let (name, trust_domain) = (&format!("h{number}"), "");
+            let enrol = Enrol {
+                name,
+                kind: "human",
+                key: &[],
+                trust_domain,
+            };
+            assert_eq!(registry.apply(&Change::Enrol(enrol), 0), Ok(()));
+            let grant = Grant {
+                id: name,
+                holder: name,
+                holder_kind: "human",
+                rtype: "f",
+                name: "x",
+                scope: "",
+                rights: 2,
+                confidence: 0,
+                expires_at: 1_000 + number,
+                epoch: 0,
+                parent: "",
+                cross_domain: false,
+            };
+            assert_eq!(
+                registry.apply(&Change::Register(Register { grant }), 0),
+                Ok(())
+            );
+        }
+        registry
+    }
+
+    /// How many entries a search looks at, and what it finds.
+    fn search(registry: &Registry, now: u64, known: &[Number]) -> (usize, bool) {
+        let looked = Cell::new(0);
+        let is_known = |holder| {
+            looked.set(looked.get() + 1);
+            known.contains(&holder)
+        };
+        let found = registry.is_contested(0, 0, now, is_known);
+        (looked.get(), found)
+    }
+
+    #[test]
+    fn a_search_among_many_writers_skips_only_those_it_knows() {
+        let registry = crowd(2_000);
+        assert_eq!(search(&registry, 1_500, &[]), (1, true));
+        assert_eq!(search(&registry, 1_500, &[1_999, 1_998, 5]), (3, true));
+        assert_eq!(search(&registry, 2_998, &[1_999]), (1, false));
+        assert_eq!(search(&registry, 3_000, &[]), (0, false));
+    }
+
+    #[test]
+    fn a_new_epoch_leaves_no_writer_of_an_old_one() {
+        let mut registry = crowd(50);
+        let advance = crate::wire::AdvanceEpoch { to: 1 };
+        assert_eq!(registry.apply(&Change::AdvanceEpoch(advance), 0), Ok(()));
+        assert_eq!(search(&registry, 0, &[]), (0, false));
+        assert!(registry.writers.seats.is_empty());
+    }
+}

@@ -1,0 +1,106 @@
+//! A permit is what was decided, bit by bit, or nothing.
+
+use authgate_kernel::wire::{SignedVerdict, decode, encode};
+use authgate_kernel::{Kernel, verify_head, verify_signed};
+use proptest::prelude::*;
+
+use crate::world::{NOW, READ, TTL, World, action, grant};
+
+/// Permits of a batch of so many.
+fn batch(world: &World, size: usize) -> Vec<Vec<u8>> {
+    world.decide(&vec![action("a", READ); size])
+}
+
+#[test]
+fn every_changed_bit_is_refused() {
+    let world = World::with(&[grant("g", "bot", "")]);
+    let permit = batch(&world, 3).remove(1);
+    for bit in 0..permit.len() * 8 {
+        let mut changed = permit.clone();
+        changed[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(world.redeem(&changed, NOW), "permit_forged", "bit {bit}");
+    }
+    assert_eq!(world.redeem(&permit, NOW), "");
+}
+
+#[test]
+fn bytes_after_a_permit_are_refused() {
+    let world = World::with(&[grant("g", "bot", "")]);
+    let mut permit = batch(&world, 1).remove(0);
+    permit.push(0);
+    assert_eq!(world.redeem(&permit, NOW), "permit_forged");
+}
+
+#[test]
+fn the_permit_of_another_kernel_is_refused() {
+    let world = World::with(&[grant("g", "bot", "")]);
+    let other = World {
+        kernel: Kernel::new(&[9; 32], &[2; 32], TTL).unwrap(),
+    };
+    assert_eq!(other.redeem(&batch(&world, 1)[0], NOW), "permit_forged");
+}
+
+#[test]
+fn every_verdict_of_a_batch_verifies_with_the_public_key_alone() {
+    let world = World::with(&[grant("g", "bot", "")]);
+    let key = world.kernel.public_key();
+    for size in [1, 2, 3, 7, 64, 100] {
+        let signed = batch(&world, size);
+        assert_eq!(signed.len(), size);
+        assert!(signed.iter().all(|signed| verify_signed(&key, signed)));
+    }
+}
+
+#[test]
+fn denials_are_signed_too() {
+    let world = World::new();
+    assert!(verify_signed(
+        &world.kernel.public_key(),
+        &batch(&world, 1)[0]
+    ));
+}
+
+#[test]
+fn an_empty_batch_has_an_empty_answer() {
+    assert!(World::new().decide(&[]).is_empty());
+}
+
+#[test]
+fn a_head_is_signed_under_its_own_context() {
+    let kernel = World::new().kernel;
+    let signature = kernel.sign_head(&[7; 32]).unwrap();
+    assert!(verify_head(&kernel.public_key(), &[7; 32], &signature));
+    assert!(!verify_head(&kernel.public_key(), &[8; 32], &signature));
+    assert!(kernel.sign_head(&[7; 31]).is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn parts_of_two_permits_do_not_mix(size in 2_usize..20, one: prop::sample::Index, other: prop::sample::Index) {
+        let world = World::with(&[grant("g", "bot", "")]);
+        let (signed, later) = (batch(&world, size), world.decide_at(&vec![action("a", READ); size], NOW + 1));
+        let (one, other) = (one.index(size), other.index(size));
+        let ours: SignedVerdict<'_> = decode(&signed[one]).unwrap();
+        let theirs: SignedVerdict<'_> = decode(&later[other]).unwrap();
+        let key = world.kernel.public_key();
+        let mixed = |change: fn(&mut SignedVerdict<'_>, &SignedVerdict<'_>)| {
+            let mut mixed = ours.clone();
+            change(&mut mixed, &theirs);
+            mixed == ours || !verify_signed(&key, &encode(&mixed))
+        };
+        prop_assert!(mixed(|ours, theirs| ours.index = theirs.index));
+        prop_assert!(mixed(|ours, theirs| ours.size = theirs.size + 1));
+        prop_assert!(mixed(|ours, theirs| ours.path = theirs.path.to_vec().into()));
+        prop_assert!(mixed(|ours, theirs| ours.signature = theirs.signature.to_vec().into()));
+        let foreign = SignedVerdict { verdict: theirs.verdict, ..ours.clone() };
+        prop_assert!(!verify_signed(&key, &encode(&foreign)));
+    }
+
+    #[test]
+    fn no_bytes_are_a_panic(bytes: Vec<u8>) {
+        let key = World::new().kernel.public_key();
+        prop_assert!(!verify_signed(&key, &bytes));
+    }
+}
