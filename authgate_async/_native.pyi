@@ -1,3 +1,4 @@
+# ruff: noqa: PYI021 - an extension has no source to read, so its promises stand here
 """The extension module: the decision kernel (`kernel/`) and the jail (`sandbox/`)."""
 
 from typing import final
