@@ -26,7 +26,7 @@ def virtual_clock(backend: Literal["asyncio", "trio"]) -> tuple[str, dict[str, A
         from trio.testing import MockClock  # noqa: PLC0415, TID251 - a test picks its loop
 
         return "trio", {"clock": MockClock(autojump_threshold=0)}
-    return "asyncio", {"debug": True, "loop_factory": _jump_loop}
+    return "asyncio", {"loop_factory": _jump_loop}
 
 
 def _jump_loop() -> asyncio.AbstractEventLoop:

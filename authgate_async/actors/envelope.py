@@ -64,7 +64,7 @@ class Envelope(Generic[M]):
         self.accepted = False
         self._holder = holder
         self._wake = anyio.Event() if asks else None
-        self._outcome: bytes | Failure | None = None
+        self._outcome: bytes | Failure = b""
         self._settled = False
         self._gone = False
         self._when_gone: Callable[[], object] | None = None
@@ -102,7 +102,7 @@ class Envelope(Generic[M]):
             if not self._settled:
                 self.fail(error)
             raise error
-        self._settle(None)
+        self._settle(b"")
 
     def on_abandoned(self, call: Callable[[], object]) -> None:
         """Call this once the asker has gone (now, if it has): the place to cancel a scope."""
@@ -139,7 +139,7 @@ class Envelope(Generic[M]):
         """Whether the actor's end is settled."""
         return self._settled
 
-    def _settle(self, outcome: bytes | Failure | None) -> None:
+    def _settle(self, outcome: bytes | Failure) -> None:
         if self._settled:
             raise InternalError(f"{self} was settled twice")
         self._settled = True
@@ -149,7 +149,7 @@ class Envelope(Generic[M]):
 
     # What follows is for the mailbox and the reference.
 
-    def conclude(self, outcome: bytes | Failure | None) -> None:
+    def conclude(self, outcome: bytes | Failure) -> None:
         """Fix what the sender will see, and wake it."""
         self._outcome = outcome
         if self._wake is not None:
@@ -193,8 +193,6 @@ class Envelope(Generic[M]):
 
     def outcome(self) -> bytes:
         """The answer as it came over the channel; raises the error if it failed."""
-        if isinstance(self._outcome, bytes):
-            return self._outcome
-        if self._outcome is None:
-            raise InternalError(f"{self} has no answer")
-        raise self._outcome.error()
+        if isinstance(self._outcome, Failure):
+            raise self._outcome.error()
+        return self._outcome

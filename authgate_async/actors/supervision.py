@@ -174,8 +174,12 @@ async def supervise(
             supervisor = Supervisor(group, grace=grace, on_crash=on_crash)
             try:
                 yield supervisor
-            finally:
-                await supervisor.stop_all()
+            except Exception as error:  # noqa: BLE001 - it is raised again, after the drain
+                try:
+                    await supervisor.stop_all()
+                finally:  # even if an actor falls for good while the others drain
+                    raise error
+            await supervisor.stop_all()
             group.cancel_scope.cancel()
     except BaseExceptionGroup as errors:
         one = sole(errors)
