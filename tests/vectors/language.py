@@ -6,9 +6,8 @@ reference kernel to that, and only then writes down the sentences and bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from hashlib import sha256
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -23,6 +22,9 @@ from authgate_async.wire import (
     Request,
     SignedVerdict,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NOW = 1_000_000
 TTL = 60_000_000

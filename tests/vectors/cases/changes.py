@@ -38,7 +38,9 @@ def _refused(name: str, wrong: Change, code: str = "malformed") -> Case:
     return case(f"refused: {name}", change((wrong, code)))
 
 
-def _delegated(what: str, code: str, *, by: str = "alice", now: int = NOW, **fields: object) -> Case:
+def _delegated(
+    what: str, code: str, *, by: str = "alice", now: int = NOW, **fields: object
+) -> Case:
     wrong = Delegate(changed_grant(CHILD, **fields), by, "human")
     return case(f"delegate: {what}", given(ROOT), change((wrong, code), now=now))
 
@@ -64,7 +66,7 @@ CASES = [
     _refused("own without an owner", Own("bot", "")),
     _refused("declare without a type", Declare("", "notes")),
     _refused("declare without a name", Declare("folder", "")),
-    _refused("declare with a long domain", Declare("folder", "notes", True, LONG)),
+    _refused("declare with a long domain", Declare("folder", "notes", trust_domain=LONG)),
     _refused("register without an id", Register(grant(""))),
     _refused("register without a holder", Register(grant(holder=""))),
     _refused("register of another holder's kind", Register(grant(kind="Human"))),
@@ -88,7 +90,7 @@ CASES = [
     _refused("register to nobody", Register(grant(holder="carol")), "unknown_principal"),
     _refused("register to the other kind", Register(grant(kind="human")), "unknown_principal"),
     case("enrol again with the same key moves to another domain",
-         change(Declare("folder", "notes", False, "east")), given(grant()),
+         change(Declare("folder", "notes", trust_domain="east")), given(grant()),
          deny(act(), "trust_domain"), change(Enrol("bot", "machine", b"", "east")),
          permit(act())),
     case("enrol again with another key",

@@ -1,6 +1,6 @@
 """Section 3: flags, owners, dominion, identity and proofs."""
 
-from hashlib import sha256
+from hashlib import sha256, sha512
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -24,6 +24,18 @@ def _signed(action: Action, key: Ed25519PrivateKey = KEY) -> Action:
 
 def _with_proof(proof: bytes) -> Action:
     return act(actor="signer", proof=proof)
+
+
+def _signed_without_randomness() -> Action:
+    """Sign with R the identity and the s that fits it: a lax check takes that."""
+    action = act(actor="signer")
+    expanded = bytearray(sha512(b"\x42" * 32).digest()[:32])
+    expanded[0] &= 248
+    expanded[31] = expanded[31] & 127 | 64
+    digest = sha256(msgspec.msgpack.encode(action)).digest()
+    hashed = sha512(IDENTITY + PUBLIC + b"authgate_async action v1\x00" + digest).digest()
+    s = int.from_bytes(hashed, "little") * int.from_bytes(expanded, "little") % ORDER
+    return _with_proof(IDENTITY + s.to_bytes(32, "little"))
 
 
 SIGNED = _signed(act(actor="signer"))
@@ -89,6 +101,8 @@ CASES = [
            _with_proof(SIGNED.proof[:32] + (S + ORDER).to_bytes(32, "little")),
            "identity_mismatch"),
     _keyed("with an R of small order", _with_proof(SMALL_ORDER + SIGNED.proof[32:]),
+           "identity_mismatch"),
+    _keyed("with an R of small order and the s that fits it", _signed_without_randomness(),
            "identity_mismatch"),
     _keyed("under the identity as a key, which any s = 0 satisfies",
            _with_proof(IDENTITY + bytes(32)), "identity_mismatch", key=IDENTITY),

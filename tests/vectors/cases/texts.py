@@ -69,7 +69,7 @@ GOOD = [
     _permitted("white space and escapes", " \n\t\r" + _raw('"a-1"', '"\\u0061\\/\\ud83d\\ude00"')
                .replace(EXPIRY, '"expires_at"\t:\r\n5e3 ') + "\n", "low_confidence"),
     _permitted("non-ASCII text comes back as it is",
-               _text({"action_id": "é\u2028\U0001f600\"\\"})),
+               _text({"action_id": 'é\u2028\U0001f600"\\'})),
     _permitted("a description and a tool", _text({"description": "why", "tool": "t"})),
     _permitted("numbers in other forms",
                _raw(CONFIDENCE, '"confidence": 8.5E-1').replace(EXPIRY, '"expires_at": 2.0e0')),

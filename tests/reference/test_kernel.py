@@ -1,0 +1,104 @@
+"""The reference kernel's door: lengths, ranges, threads."""
+
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+import pytest
+
+from authgate_async.backends import make_kernel
+from authgate_async.reference import verify_json
+from authgate_async.wire import (
+    Action,
+    Enrol,
+    Grant,
+    Redeemed,
+    Redemption,
+    Register,
+    Request,
+    SignedVerdict,
+)
+
+SEED = b"\x01" * 32
+EMPTY = msgspec.msgpack.encode([])
+ACTION = Action("a", "al", "human", "t", sha256(b"").digest(), (Request("f", "n", "", 1),))
+encode = msgspec.msgpack.encode
+
+
+@pytest.fixture(params=["rust", "python"])
+def kernel(request: pytest.FixtureRequest) -> Any:
+    """A kernel in which `al` may read `f:n`."""
+    made = make_kernel(request.param, seed=SEED, entropy=SEED)
+    grant = Grant("g", "al", "human", "f", "n", "", 1)
+    made.change(encode([Enrol("al", "human"), Register(grant)]), 0)
+    return made
+
+
+@pytest.mark.parametrize("backend", ["rust", "python"])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("seed", b""),
+        ("seed", b"s" * 31),
+        ("entropy", b"e" * 33),
+        ("permit_ttl", 2**63),
+    ],
+)
+def test_a_wrong_setting_is_refused_by_name(backend: Any, field: str, value: Any) -> None:
+    """Each argument is checked, and the sentence names it."""
+    settings: Any = {"seed": SEED, "entropy": SEED, "permit_ttl": 1, field: value}
+    with pytest.raises(ValueError, match=f"`{field}`"):
+        make_kernel(backend, **settings)
+
+
+@pytest.mark.parametrize("now", [2**63, 2**64 - 1])
+def test_a_time_out_of_range_is_refused(kernel: Any, now: int) -> None:
+    """Times are from 0 to 2^63 - 1, in every method that takes one."""
+    for call in (kernel.change, kernel.redeem):
+        with pytest.raises(ValueError, match="`now`"):
+            call(EMPTY, now)
+    with pytest.raises(ValueError, match="`now`"):
+        kernel.decide(EMPTY, now, SEED)
+
+
+def test_a_negative_time_is_refused(kernel: Any) -> None:
+    """No kernel decides before the epoch."""
+    with pytest.raises((ValueError, OverflowError)):
+        kernel.decide(EMPTY, -1, SEED)
+
+
+@pytest.mark.parametrize("length", [0, 16, 31, 33])
+def test_entropy_of_another_length_is_refused(kernel: Any, length: int) -> None:
+    """Nonces come from 32 bytes, no fewer."""
+    with pytest.raises(ValueError, match="`entropy`"):
+        kernel.decide(EMPTY, 1, bytes(length))
+
+
+@pytest.mark.parametrize("length", [0, 31, 33])
+def test_a_head_of_another_length_is_not_signed(kernel: Any, length: int) -> None:
+    """A head is 32 bytes."""
+    with pytest.raises(ValueError, match="`head`"):
+        kernel.sign_head(bytes(length))
+
+
+def test_of_many_threads_one_redeems(kernel: Any) -> None:
+    """A permit is good once, however many try at the same time."""
+    (signed,) = msgspec.msgpack.decode(
+        kernel.decide(encode([ACTION]), 1, SEED), type=tuple[SignedVerdict]
+    )
+    redemption = encode([Redemption(encode(signed), "t", b"")])
+    with ThreadPoolExecutor(8) as pool:
+        outputs = list(pool.map(lambda _: kernel.redeem(redemption, 1), range(64)))
+    answers = [msgspec.msgpack.decode(output, type=list[Redeemed])[0].code for output in outputs]
+    assert sorted(answers) == ["", *["permit_replayed"] * 63]
+
+
+@pytest.mark.parametrize("length", [0, 31, 33])
+def test_verify_json_checks_its_arguments(length: int) -> None:
+    """A seed or entropy of another length is an error, not a weaker signature."""
+    text = '{"registry":{},"action":{"action_id":"a","actor":{"name":"b","kind":"HUMAN"}}}'
+    with pytest.raises(ValueError, match="`seed`"):
+        verify_json(text, bytes(length), 1, SEED)
+    with pytest.raises(ValueError, match="`entropy`"):
+        verify_json(text, SEED, 1, bytes(length))
