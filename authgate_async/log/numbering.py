@@ -16,18 +16,23 @@ from authgate_async.log.records import Intent, Outcome, Record, Rejected, RunClo
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Numbering", "Places"]
+__all__ = ["MAX_LATE", "Numbering", "Places"]
+
+MAX_LATE = 65_536
+"""How many closed runs are remembered for the outcomes that they still owe."""
 
 
 class _Place(NamedTuple):
-    """Where an open run stands: its next number, and its steps so far."""
+    """Where a run stands: its next number, its steps, its permits without an outcome."""
 
-    next: int
-    steps: int
+    next: int = 0
+    steps: int = 0
+    due: int = 0
+    closed: bool = False
 
 
 Places = dict[str, _Place | None]
-"""Where runs stand after a group; None for one that it closes."""
+"""Where runs stand after a group; None for one that is over."""
 
 
 class Numbering:
@@ -35,12 +40,14 @@ class Numbering:
 
     def __init__(self) -> None:
         self._open: dict[str, _Place] = {}
+        self._late: dict[str, _Place] = {}
         self._staged: Places = {}
 
     def number(self, group: Sequence[Record]) -> tuple[list[Record], Places]:
         """Return the records with their numbers, and what to `stage` if the group is to be written.
 
-        Raises `UsageError` if one is of a run that is not open, or opens one that is.
+        Raises `UsageError` if one is of a run that is not open, opens one that is, or is an outcome
+        that no permit is waiting for. Only such an outcome may follow its run's closing record.
         """
         mine: Places = {}
         return [self._number(record, mine) for record in group], mine
@@ -52,10 +59,12 @@ class Numbering:
     def keep(self) -> None:
         """What was staged is written."""
         for run, place in self._staged.items():
-            if place is None:
-                self._open.pop(run, None)
-            else:
-                self._open[run] = place
+            self._open.pop(run, None)
+            self._late.pop(run, None)
+            if place is not None:
+                (self._late if place.closed else self._open)[run] = place
+        while len(self._late) > MAX_LATE:
+            del self._late[next(iter(self._late))]
         self._staged = {}
 
     def drop(self) -> None:
@@ -65,23 +74,35 @@ class Numbering:
     def _number(self, record: Record, mine: Places) -> Record:
         if not isinstance(record, RunOpened | Intent | Rejected | Outcome | RunClosed):
             return record
-        run = record.run
-        place = self._find(run, mine)
+        place = self._find(record.run, mine)
         if isinstance(record, RunOpened):
             if place is not None:
-                raise UsageError(f"run `{run}` is open already; give each run an id of its own")
-            place = _Place(0, 0)
-        elif place is None:
-            raise UsageError(f"run `{run}` is not open; record its opening first")
+                raise UsageError(f"run `{record.run}` is open already; give each run its own id")
+            place = _Place()
+        elif place is None or (place.closed and not isinstance(record, Outcome)):
+            raise UsageError(f"run `{record.run}` is not open; record its opening first")
+        if isinstance(record, Outcome) and not place.due:
+            raise UsageError(f"run `{record.run}` owes no outcome; record the intent first")
+        after = _after(place, record)
+        mine[record.run] = None if after.closed and not after.due else after
         if isinstance(record, RunClosed):
-            mine[run] = None
             return msgspec.structs.replace(record, run_seq=place.next, steps=place.steps)
-        step = isinstance(record, Intent | Rejected)
-        mine[run] = _Place(place.next + 1, place.steps + step)
         return msgspec.structs.replace(record, run_seq=place.next)
 
     def _find(self, run: str, mine: Places) -> _Place | None:
         for places in (mine, self._staged):
             if run in places:
                 return places[run]
-        return self._open.get(run)
+        return self._open.get(run) or self._late.get(run)
+
+
+def _after(place: _Place, record: Record) -> _Place:
+    match record:
+        case Intent():
+            return _Place(place.next + 1, place.steps + 1, place.due + record.permitted)
+        case Rejected():
+            return _Place(place.next + 1, place.steps + 1, place.due)
+        case Outcome():
+            return place._replace(next=place.next + 1, due=place.due - 1)
+        case _:
+            return place._replace(next=place.next + 1, closed=isinstance(record, RunClosed))

@@ -1,6 +1,7 @@
 """What must hold between the records of a log, beyond the chain of its lines.
 
-Memory is bounded by the runs that are open at one time and by their calls in flight.
+Memory is bounded by the runs that are open at one time and by their calls in flight, and for closed
+runs that still owe an outcome by their number (`MAX_LATE`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import msgspec
 from authgate_async.backends import verify_head, verify_signed
 from authgate_async.log.entries import CHANGE_FIELDS, intent_of
 from authgate_async.log.lines import Fault
+from authgate_async.log.numbering import MAX_LATE
 from authgate_async.log.records import (
     Intent,
     LogOpened,
@@ -58,9 +60,15 @@ class Rules:
         self.sessions = 0
         self.runs = 0
         self.unclosed_runs = 0
-        self.without_outcome = 0
+        self._forgotten = 0
         self.sealed = False
         self._open: dict[str, _Run] = {}
+        self._late: dict[str, _Run] = {}
+
+    @property
+    def without_outcome(self) -> int:
+        """How many permits of closed runs have no outcome."""
+        return self._forgotten + sum(len(run.pending) for run in self._late.values())
 
     @property
     def open_runs(self) -> int:
@@ -99,9 +107,11 @@ class Rules:
         # Runs live in one process: those of the session before can have no further record.
         self.unclosed_runs += len(self._open)
         self._open.clear()
+        self._forgotten = self.without_outcome
+        self._late.clear()
 
     def _run_opened(self, record: RunOpened) -> None:
-        if record.run in self._open:
+        if record.run in self._open or record.run in self._late:
             raise Fault(f"run `{record.run}` is open already")
         if record.run_seq:
             raise Fault("the opening of a run has a `run_seq` other than 0")
@@ -110,6 +120,8 @@ class Rules:
 
     def _of_run(self, record: Intent | Rejected | Outcome | RunClosed) -> None:
         run = self._open.get(record.run)
+        if run is None and isinstance(record, Outcome):
+            run = self._late.get(record.run)
         if run is None:
             raise Fault(f"run `{record.run}` is not open")
         if record.run_seq != run.next:
@@ -120,6 +132,8 @@ class Rules:
         match record:
             case Outcome():
                 _settle(run, record)
+                if not run.pending:
+                    self._late.pop(record.run, None)
             case RunClosed():
                 self._run_closed(run, record)
             case _:
@@ -140,8 +154,12 @@ class Rules:
     def _run_closed(self, run: _Run, record: RunClosed) -> None:
         if record.steps != run.steps:
             raise Fault(f"run `{record.run}` has {run.steps} steps, not {record.steps}")
-        self.without_outcome += len(run.pending)
         del self._open[record.run]
+        if run.pending:
+            self._late[record.run] = run
+        # The writer forgets earlier; twice as many, since it counts only at the end of a batch.
+        if len(self._late) > 2 * MAX_LATE:
+            self._forgotten += len(self._late.pop(next(iter(self._late))).pending)
 
     def _sealed(self, line: Line, record: Sealed) -> None:
         if record.count != line.number:

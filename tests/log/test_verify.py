@@ -250,6 +250,49 @@ def test_a_session_that_was_not_sealed_leaves_its_runs_open(log: Path, records: 
     assert (bad.index, bad.problem) == (9, "run `r` is not open")
 
 
+def test_an_outcome_may_follow_the_end_of_its_run(log: Path, records: Records) -> None:
+    """The outcome of a call that was cancelled with its run comes late, and once."""
+    closed, late = replace(records[10], run_seq=2, steps=1), replace(records[7], run_seq=3)
+    log.write_bytes(chained([*records[:7], closed, late]))
+    assert (verify(log).bad, verify(log).without_outcome) == (None, 0)
+    for more in (replace(late, run_seq=4), replace(records[8], run_seq=4)):
+        log.write_bytes(chained([*records[:7], closed, late, more]))
+        bad = verify(log).bad
+        assert bad is not None
+        assert (bad.index, bad.problem) == (9, "run `r` is not open")
+
+
+def test_a_run_that_owes_an_outcome_takes_nothing_else(log: Path, records: Records) -> None:
+    """After its end a run has no further step, and its id is not free."""
+    closed = replace(records[10], run_seq=2, steps=1)
+    for more in (replace(records[8], run_seq=3), records[5]):
+        log.write_bytes(chained([*records[:7], closed, more]))
+        bad = verify(log).bad
+        assert bad is not None
+        assert (bad.index, bad.problem.startswith("run `r` is ")) == (8, True)
+
+
+def test_what_is_owed_is_forgotten_with_a_new_session(log: Path, records: Records) -> None:
+    """A late outcome belongs to the process that started the call."""
+    closed, late = replace(records[10], run_seq=2, steps=1), replace(records[7], run_seq=3)
+    log.write_bytes(chained([*records[:7], closed, records[0], late]))
+    report = verify(log)
+    assert report.bad is not None
+    assert (report.bad.index, report.without_outcome) == (9, 1)
+
+
+def test_only_so_many_are_remembered(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs that never get their outcome do not fill memory; they stay counted."""
+    monkeypatch.setattr(rules, "MAX_LATE", 1)
+    unused = [*records[5:7], replace(records[10], run_seq=2, steps=1)]
+    ids = [f"r{n}" for n in range(4)]
+    kept = rules.Rules(None)
+    monkeypatch.setattr(rules, "_check_intent", lambda *_: None)
+    for record in [records[0], *(replace(each, run=run) for run in ids for each in unused)]:
+        kept.check(read_line(make_line(0, FIRST, encode_record(record))[0]), record)
+    assert (kept.without_outcome, list(kept._late)) == (4, ["r2", "r3"])
+
+
 def test_permits_without_an_outcome_are_counted(log: Path, records: Records) -> None:
     """A permit that was never used is no fault, and is told."""
     closed = replace(records[10], run_seq=2, steps=1)

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from authgate_async.errors import ClosedError, UsageError
+from authgate_async.log import numbering
 from authgate_async.log.lines import FIRST, MAX_RECORD, read_line
 from authgate_async.log.records import Sealed, decode_record, encode_record
 from authgate_async.log.verify import verify
@@ -91,12 +92,12 @@ def test_runs_are_numbered_densely_across_appends(scribe: Scribe, folder: Path) 
     """Interleaved runs get their own numbers, and the closing record the count of steps."""
     log = LogFile.open(folder, "os")
     log.append([scribe.opened(), *scribe.run("a")[:2], *scribe.run("b")[:1]])
-    log.append([*scribe.run("b")[3:4], *scribe.run("a")[3:]])
+    log.append([*scribe.run("b")[3:4], *scribe.run("a")[2:]])
     log.append([scribe.closed("b")])
     log.close()
     found = records(folder / "log.jsonl")[1:]
     numbers = [(r.run, r.run_seq) for r in found]  # type: ignore[attr-defined]
-    assert sorted(numbers) == [("a", n) for n in range(5)] + [("b", n) for n in range(3)]
+    assert sorted(numbers) == [("a", n) for n in range(6)] + [("b", n) for n in range(3)]
     assert [r.steps for r in found if hasattr(r, "steps")] == [3, 1]
     assert verify(folder).bad is None
 
@@ -127,6 +128,49 @@ def test_what_would_break_the_log_is_refused(
         log.append([getattr(scribe, first)(second, *extra)])
     log.close(scribe.kernel.sign_head)
     assert verify(folder).records == 3
+
+
+def test_an_outcome_may_come_after_the_end_of_its_run(scribe: Scribe, folder: Path) -> None:
+    """It gets the next number; a second one, or another record of the run, is refused."""
+    opened, intent, outcome, *_ = scribe.run("r")
+    log = LogFile.open(folder, "os")
+    log.append([scribe.opened(), opened, intent, scribe.closed("r")])
+    with pytest.raises(UsageError, match="not open"):
+        log.append([scribe.rejected("r", 1)])
+    with pytest.raises(UsageError, match="open already"):
+        log.append([opened])
+    log.append([outcome])
+    with pytest.raises(UsageError, match="not open"):
+        log.append([outcome])
+    log.close(scribe.kernel.sign_head)
+    report = verify(folder)
+    assert (report.bad, report.records, report.without_outcome) == (None, 6, 0)
+
+
+def test_an_outcome_that_no_permit_waits_for_is_refused(scribe: Scribe, folder: Path) -> None:
+    """An outcome without its intent would spoil the log."""
+    opened, intent, outcome, *_ = scribe.run("r")
+    log = LogFile.open(folder, "os")
+    log.append([scribe.opened(), opened])
+    with pytest.raises(UsageError, match="owes no outcome"):
+        log.append([outcome])
+    log.append([intent, outcome])
+    with pytest.raises(UsageError, match="owes no outcome"):
+        log.append([outcome])
+    log.close()
+
+
+def test_what_is_owed_for_ever_does_not_fill_memory(
+    scribe: Scribe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of closed runs with an unused permit only so many are remembered, and no other."""
+    monkeypatch.setattr(numbering, "MAX_LATE", 2)
+    log = LogFile.open(None, "memory")
+    log.append([scribe.opened()])
+    for run in ("a", "b", "c"):
+        log.append([*scribe.run(run)[:2], scribe.closed(run)])
+        log.append(scribe.run(f"whole-{run}"))
+    assert (list(log._numbering._late), log._numbering._open) == (["b", "c"], {})
 
 
 def test_a_session_begins_with_log_opened_once(scribe: Scribe, folder: Path) -> None:
