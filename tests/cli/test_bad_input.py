@@ -212,3 +212,12 @@ def test_a_bug_of_ours_says_so(cli: Cli, monkeypatch: pytest.MonkeyPatch, error:
         "this is a bug of ours, not of yours; please report it with the lines above\n"
     )
     assert "\x1b" not in said.err
+
+
+@pytest.mark.parametrize("name", ["gone.jsonl", ".", "a\0b"])
+def test_tasks_that_cannot_be_read_are_told(cli: Cli, policy: Path, name: str) -> None:
+    """A missing file of tasks, a folder and an impossible name each get a sentence."""
+    said = cli("batch", name, "--policy", policy, "--out", "o", "--log", "l")
+    assert said.status == Exit.BAD_INPUT
+    assert "cannot be read: " in said.err
+    assert said.err.endswith("; name a file of tasks\n")

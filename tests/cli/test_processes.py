@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -187,3 +188,24 @@ def test_the_doctor_tells_what_is_there(authgate: Start) -> None:
     assert facts["extension"] == {"ok": True, "finding": "loaded"}
     assert facts["loops"]["trio"] is True
     assert {layer["name"] for layer in facts["sandbox"]} >= {"deadline", "memory"}
+
+
+def test_a_person_at_a_terminal_sees_a_bar_and_no_log_lines(policy: Path, tmp_path: Path) -> None:
+    """On a terminal progress is drawn, and only warnings of the operator log come between."""
+    import pty  # noqa: PLC0415 - POSIX only
+
+    (tmp_path / "t.jsonl").write_text('{"agent": "bot", "intent": "What is 1 + 1?"}')
+    ours, theirs = pty.openpty()
+    where = ("--policy", policy, "--out", "o", "--log", "l")
+    command = [sys.executable, "-m", "authgate_async.cli", "batch", "t.jsonl", *where]
+    env = os.environ | {"TERM": "xterm"}
+    process = subprocess.Popen(command, cwd=tmp_path, env=env, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # Linux says so when the other end is closed
+        while part := os.read(ours, 65536):
+            shown += part
+    os.close(ours)
+    assert process.wait() == Exit.OK
+    assert b"1/1" in shown
+    assert b'"level":"info"' not in shown

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from authgate_async.cli import doctor
 from authgate_async.cli.exits import Exit
 from authgate_async.cli.output import json_line
 from authgate_async.policy import load
@@ -289,3 +291,29 @@ def test_json_cannot_steer_the_terminal_and_means_the_same() -> None:
     line = json_line(value)
     assert line == b'{"a\\u007f":"\\u202e\\u2028\\udb40\\udc41\xc3\xa9"}\n'
     assert json.loads(line) == value
+
+
+def test_the_doctor_names_what_is_missing(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extension `doctor` says how to build it, in a table and by its status."""
+    monkeypatch.setitem(sys.modules, "authgate_async._native", None)
+    said = cli("doctor")
+    assert said.status == Exit.UNAVAILABLE
+    assert "build it with `make demo`" in " ".join(said.out.split())
+    assert "sandbox deadline" in said.out
+
+
+def test_the_doctor_notices_an_extension_of_another_version(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An extension that denies by other codes is told."""
+    monkeypatch.setattr(doctor, "DENIAL_CODES", ("other",))
+    finding = json.loads(cli("doctor", "--json").out)["extension"]
+    assert finding["ok"] is False
+    assert "another version" in finding["finding"]
+
+
+def test_a_task_that_cannot_be_planned_fails(cli: Cli, policy: Path) -> None:
+    """`run` tells the planner's error and ends with status 4."""
+    said = cli("run", "x" * 70_000, "--policy", policy, "--log-level", "critical")
+    assert (said.status, said.out) == (Exit.FAILED, "")
+    assert said.err.startswith("failed: ")
