@@ -33,7 +33,7 @@ _fast = msgspec.json.Encoder(order="sorted").encode
 
 
 def canonical(value: Any) -> bytes:
-    """Encode a value; equal values give equal bytes, and nothing else does.
+    """Encode a value; values that JSON cannot tell apart, as 1 and 1.0, give the same bytes.
 
     Raises:
         ArgumentError: A value that JSON has no form for, an integer beyond 2^53 - 1, NaN, infinity,

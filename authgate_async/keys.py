@@ -33,7 +33,7 @@ def generate(path: str | os.PathLike[str]) -> bytes:
         KeyFileError: One of the files is there already, or cannot be written.
     """
     private, public = Path(path), _public_path(path)
-    if public.exists():
+    if os.path.lexists(public):
         raise KeyFileError(f"{public} is there already; choose another name or move it away")
     key = Ed25519PrivateKey.generate()
     _create(private, _private_pem(key), 0o600)
@@ -100,7 +100,7 @@ def _public_pem(key: Ed25519PrivateKey) -> bytes:
 def _create(path: Path, data: bytes, mode: int) -> None:
     """Write a file that was not there; a link in its place is not followed."""
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     except FileExistsError as error:
         advice = "choose another name or move it away"
         raise KeyFileError(f"{path} is there already; {advice}") from error
@@ -116,17 +116,19 @@ def _read(path: Path, *, private: bool) -> bytes:
     """Read a key file through one descriptor, so that what was checked is what is read."""
     try:
         # A FIFO would hold up an `open` that waits for its other end.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
         advice = "make a key with `authgate keygen FILE`"
         raise KeyFileError(f"{path} cannot be read: {error.strerror}; {advice}") from error
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
+    try:
+        status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise KeyFileError(f"{path} is not a regular file; name the key file itself")
         if private and status.st_mode & _OTHERS:
             raise KeyFileError(f"{path} can be read by others; run `chmod 600 {path}`")
-        return file.read(_MAX_BYTES)
+        return os.read(descriptor, _MAX_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 def _not_a_key(path: str | os.PathLike[str], what: str) -> KeyFileError:

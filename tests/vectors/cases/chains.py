@@ -104,7 +104,8 @@ CASES = [
          given(grant("g", parent="none"), grant("own", confidence=1)),
          permit(act(), "low_confidence")),
     case("faults on the chain and the trust domain, which comes last",
-         change(Enrol("bot", "machine", b"", "east"), Declare("folder", "notes", trust_domain="west")),
+         change(Enrol("bot", "machine", b"", "east"),
+                Declare("folder", "notes", trust_domain="west")),
          given(grant(parent="none", expires_at=1)),
          deny(act(), "expired", "chain_broken", "trust_domain")),
 ]  # fmt: skip
