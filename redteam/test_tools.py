@@ -10,7 +10,7 @@ from authgate_async.errors import ArgumentError
 from authgate_async.launchers.protocol import Folder
 from authgate_async.tools import Folders, ToolFailure
 from authgate_async.tools.calculator import MAX_BITS, calculator
-from authgate_async.tools.file_read import file_read
+from authgate_async.tools.file_read import file_read, split_path
 from authgate_async.tools.web_search import web_search
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ EXPRESSIONS = [
     "x=1", "pi=3", "1;2", "1\n2", "\\", "#", "1#2", "1<<9", "1>>9", "1&2", "1|2", "1^2", "~1",
     "1@2", "1j", "0x10", "0b1", "0o7", "1_000", "007+1", "1l", "1.real", "1 .real", "pi.real",
     "abs", "min", "pi()", "pi(1)", "e e", "2pi", "2(3)", "(2)(3)", "abs(*1)", "abs(**1)",
-    "min(*1,2)", "max(1,2,key=abs)", "abs()", "abs(1,2)", "round()", "round(1,2,3)", "sqrt()",
+    "min(*1,2)", "max(1,2,key=abs)", "max(1,2,**3)", "abs()", "abs(1,2)", "round()",
+    "round(1,2,3)", "sqrt()",
     "min()", "min(1)", "await 1", "yield", "factorial(9999)", "pow(9,9)", "", " ", "\t", "+", "1+",
     "*1", "1 1", "..", "1..2", "1.2.3", "1e", "1e+", "--", "%", "nan", "inf", "infinity", "NaN",
     # other alphabets
@@ -78,14 +79,17 @@ PATHS = [
     "../secret.txt\x00", "hello\n.txt", "a\rb", "a\tb", "\x1b[2J", "\x7f", "a\x85b", "\ud800",
     "a\udcffb", "...", "....", ".../x", "hello.txt.", "hello.txt..", "hello.txt ", "notes /a.md",
     "notes./a.md", " ", "  ", ". ", ".. ", ".. /secret.txt", ". ./x", "\u2025/secret.txt",
-    "\uff0e\uff0e/secret.txt", "\u2024\u2024/secret.txt", "\u2026", "~", "~root", "~/x",
-    "%2e%2e/secret.txt", "..%2fsecret.txt", "%00", "$HOME", "*", "?", "hello.txt/", "hello.txt/..",
-    "hello.txt/x", "HELLO.TXT/x", "to-secret", "to-root", "to-root/etc/passwd", "to-here/to-secret",
-    "to-here/hello.txt", "loop", "loop/x", "notes/up", "notes/up/secret.txt", "to-zero",
-    "to-proc/environ", "fifo", "notes", "notes/deep", "gone", "notes/gone/x", "unreadable-binary",
-    "too-large", "x" * 256, "é" * 128, "x" * 4097, "a/" * 64 + "a", "a/" * 5000, "/" * 5000,
+    "\uff0e\uff0e/secret.txt", "\u2024\u2024/secret.txt", "\u2026", "hello.txt/",
+    "hello.txt/..", "x" * 256, "é" * 128, "x" * 4097, "a/" * 64 + "a", "a/" * 5000, "/" * 5000,
     "../" * 1000 + "etc/passwd", *RESERVED, *[f"notes/{name}" for name in RESERVED[:4]],
     "con/hello.txt", "aux/nul/x",
+]  # fmt: skip
+TRAPS = [
+    "to-secret", "to-root", "to-root/etc/passwd", "to-here/to-secret", "to-here/hello.txt", "loop",
+    "loop/x", "notes/up", "notes/up/secret.txt", "to-zero", "to-proc/environ", "fifo", "fifo/x",
+    "notes", "notes/deep", "gone", "notes/gone/x", "hello.txt/x", "HELLO.TXT/x", "binary",
+    "too-large", "~", "~root", "~/x", "%2e%2e/secret.txt", "..%2fsecret.txt", "%00", "$HOME", "*",
+    "?", "'$(cat hello.txt)'", "hello.txt;", "|cat", "-",
 ]  # fmt: skip
 
 
@@ -107,7 +111,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, target in links.items():
         (root / name).symlink_to(target)
     os.mkfifo(root / "fifo")
-    (root / "unreadable-binary").write_bytes(b"\x80")
+    (root / "binary").write_bytes(b"\x80")
     (root / "too-large").write_bytes(b"x" * (256 * 1024 + 1))
     # The names are refused where they could be read, too.
     for name in ("con.txt", "nul.txt", "COM1", "hello.txt:stream"):
@@ -116,6 +120,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda text: ascii(text)[:30])
+def test_a_path_that_is_not_plain_is_refused_as_text(path: str) -> None:
+    """The words of a path are judged without a look at the machine, so on each platform alike."""
+    with pytest.raises(ToolFailure):
+        split_path(path)
+
+
+@pytest.mark.parametrize("path", [*PATHS, *TRAPS], ids=lambda text: ascii(text)[:30])
 def test_a_hostile_path_reads_nothing(root: Path, path: str) -> None:
     """No path leaves the folder, waits, reads a device or names a thing of another system."""
     folders = Folders((Folder("file", "workspace", str(root), "", 1),))
@@ -158,6 +169,13 @@ def test_a_query_is_words_and_never_a_program(query: str) -> None:
         result = str(error).encode()
     assert result.startswith((b"[", b"the query has", b"tool `web_search`: "))
     assert result.decode().isprintable()
+
+
+@pytest.mark.parametrize("query", ["a " * 33, "x" * 513, "", "...", '"', "\n", "\U0001f600"])
+def test_a_query_without_end_or_words_is_refused(query: str) -> None:
+    """A query has at most 512 characters and 32 words, and at least one word."""
+    with pytest.raises(ToolFailure, match="the query has"):
+        web_search(query, Folders())
 
 
 @pytest.mark.parametrize(

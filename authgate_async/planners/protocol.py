@@ -61,6 +61,9 @@ class Planner(Protocol):
     steps that it returned has run. An empty list ends the run.
     """
 
-    async def plan(self, task: Task, results: Sequence[StepResult]) -> object:
-        """Return a list of steps, each a mapping with `tool`, `args` and optionally `rationale`."""
+    def plan(self, task: Task, results: Sequence[StepResult]) -> object:
+        """Return a list of steps, each a mapping with `tool`, `args` and optionally `rationale`.
+
+        A planner that waits, for a model say, declares it `async`; one that does not must be quick.
+        """
         ...

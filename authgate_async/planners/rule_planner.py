@@ -44,7 +44,7 @@ _LONGEST_SUFFIX = 10
 class RulePlanner:
     """Plans once, from the sentence alone; where it finds nothing, the plan is empty."""
 
-    async def plan(self, task: Task, results: Sequence[StepResult]) -> object:
+    def plan(self, task: Task, results: Sequence[StepResult]) -> object:
         """Return the steps in order of mention, or none if there are results already.
 
         Raises:

@@ -26,7 +26,7 @@ class ScriptedPlanner:
     def __init__(self, plans: Mapping[str, Any] | Sequence[Any] | Script) -> None:
         self._plans = plans
 
-    async def plan(self, task: Task, results: Sequence[StepResult]) -> object:
+    def plan(self, task: Task, results: Sequence[StepResult]) -> object:
         """Return the steps of the round that follows these results."""
         if callable(self._plans):
             return self._plans(task, results)

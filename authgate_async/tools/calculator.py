@@ -34,7 +34,7 @@ MAX_BITS = 4096
 _MAX_DIGITS = 400
 _CONSTANTS = {"pi": math.pi, "e": math.e}
 _TOKEN = re.compile(
-    r"(?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?![\w.]))"
+    r"(?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
     r"|(?P<word>[A-Za-z][A-Za-z0-9]*)|(?P<sign>[-+*/%(), \t])",
     re.ASCII,
 )

@@ -20,7 +20,7 @@ from authgate_async.launchers.protocol import Folder, Level, Limits, ToolRef
 from authgate_async.tools.folders import Folders, ToolFailure
 from authgate_async.tools.signature import Signature, check_name, locate, read_signature
 from authgate_async.tools.templates import Claim
-from authgate_async.wire import Request  # noqa: TC001 - msgspec reads the annotation
+from authgate_async.wire import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -111,23 +111,14 @@ def test_the_reason_names_the_place() -> None:
     assert Sentence("compute 2+2").steps()[0].rationale.endswith("at character 9")
 
 
-def plan_now(planner: Planner, task: Task, results: list[StepResult]) -> object:
-    """Run a planner that never waits, without an event loop."""
-    try:
-        cast("Any", planner.plan(task, results)).send(None)
-    except StopIteration as stop:
-        return stop.value
-    raise AssertionError("the planner waited")
-
-
-async def test_it_plans_once() -> None:
+def test_it_plans_once() -> None:
     """With results in hand there is nothing left to plan."""
     task = Task("a", "compute 2+2")
-    planner = RulePlanner()
-    first = cast("list[Step]", await planner.plan(task, []))
+    planner: Planner = RulePlanner()
+    first = cast("list[Step]", planner.plan(task, []))
     result = StepResult(seq=0, tool=CALC, action_id="r:0", permitted=True)
     assert [step.tool for step in first] == [CALC]
-    assert await planner.plan(task, [result]) == []
+    assert planner.plan(task, [result]) == []
 
 
 @pytest.mark.parametrize(
@@ -137,7 +128,7 @@ async def test_it_plans_once() -> None:
 def test_too_much_is_a_plan_error(intent: str, sentence: str) -> None:
     """An intent beyond the limits is refused with a sentence."""
     with pytest.raises(PlanError, match=sentence):
-        plan_now(RulePlanner(), Task("a", intent), [])
+        RulePlanner().plan(Task("a", intent), [])
 
 
 _PLAIN = (
@@ -156,12 +147,12 @@ def test_any_text_gives_a_plan_or_a_plan_error(intent: str) -> None:
     """No text makes the planner raise anything else, and the same text gives the same plan."""
     task = Task("a", intent)
     try:
-        first = plan_now(RulePlanner(), task, [])
+        first = RulePlanner().plan(task, [])
     except PlanError:
         with pytest.raises(PlanError):
-            plan_now(RulePlanner(), task, [])
+            RulePlanner().plan(task, [])
     else:
-        assert plan_now(RulePlanner(), task, []) == first
+        assert RulePlanner().plan(task, []) == first
 
 
 NASTY = [

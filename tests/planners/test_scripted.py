@@ -44,16 +44,16 @@ def results(count: int) -> list[StepResult]:
         ({"agent": "[]"}, 1, ()),
     ],
 )
-async def test_a_script_is_said_round_by_round(plans: Any, done: int, said: object) -> None:
+def test_a_script_is_said_round_by_round(plans: Any, done: int, said: object) -> None:
     """The first call gives the first round, a call with its results the next, and then nothing."""
     task = Task("agent", id="id")
-    assert await ScriptedPlanner(plans).plan(task, results(done)) == said
+    assert ScriptedPlanner(plans).plan(task, results(done)) == said
 
 
-async def test_a_function_is_asked_each_time() -> None:
+def test_a_function_is_asked_each_time() -> None:
     """A function of task and results can say anything."""
     planner = ScriptedPlanner(lambda task, done: [{"tool": task.agent + str(len(done))}])
-    assert await planner.plan(Task("x"), results(2)) == [{"tool": "x2"}]
+    assert planner.plan(Task("x"), results(2)) == [{"tool": "x2"}]
 
 
 class FakeModel:
@@ -86,7 +86,9 @@ async def test_a_model_can_observe_and_plan_again() -> None:
     model = FakeModel(
         '[{"tool": "calculator", "args": {"expression": "2+2"}}]', '[{"tool": "file_read"}]', "[]"
     )
-    planner: Planner = ModelPlanner(model)
+    planner = ModelPlanner(model)
+    fits: Planner = planner
+    assert fits is planner
     task, done, tools = Task("a", "go"), list[StepResult](), []
     while steps := parse_plan(await planner.plan(task, done)):
         tools += [step.tool for step in steps]

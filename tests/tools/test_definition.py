@@ -11,7 +11,7 @@ import pytest
 from authgate_async.canonical import canonical
 from authgate_async.errors import ArgumentError, ToolDefinitionError
 from authgate_async.launchers.protocol import Folder, Limits
-from authgate_async.tools import Folders, ToolFailure, tool
+from authgate_async.tools import Folders, ToolFailure, definition, tool
 from authgate_async.wire import Request, Right
 
 if typing.TYPE_CHECKING:
@@ -131,17 +131,19 @@ class Liar(str):
     def __str__(self) -> str:
         return "innocent"
 
-    def __format__(self, spec: str) -> str:
-        return "innocent"
+
+def test_a_string_with_a_second_face_is_no_argument() -> None:
+    """A subclass of `str` is refused."""
+    with pytest.raises(ArgumentError):
+        put.bind({"table": Liar("guilty"), "key": "a"})
 
 
-def test_resources_come_from_the_bytes_and_not_from_the_object() -> None:
-    """A string with a second face is refused, or shows the gate what the tool will see."""
-    try:
-        bound = put.bind({"table": Liar("guilty"), "key": "a"})
-    except ArgumentError:
-        return
-    assert bound.requests[0].name == msgspec.json.decode(bound.args)["table"] == "guilty"
+def test_resources_come_from_the_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked for is what the executed bytes say, whatever the planner's objects said."""
+    data = b'{"key":"b","table":"guilty"}'
+    monkeypatch.setattr(definition, "canonical", lambda _: data)
+    bound = put.bind({"table": "innocent", "key": "a"})
+    assert (bound.args, bound.requests) == (data, (Request("db", "guilty", "rows/b", 2),))
 
 
 def test_what_was_bound_cannot_change_afterwards() -> None:

@@ -68,12 +68,12 @@ def test_the_same_query_gives_the_same_list() -> None:
 
 
 def test_equal_hits_are_ordered_by_their_text(tmp_path: Path) -> None:
-    """Documents of equal weight come in order of title and source, however they were found."""
-    for name in ("b", "c", "a"):
-        (tmp_path / f"{name}.md").write_text("same words here")
+    """Documents of equal weight come in order of title and source, however they were indexed."""
+    for name, title in (("a", "Zoo"), ("b", "Yak"), ("c", "Yak"), ("d", "Ant")):
+        (tmp_path / f"{name}.md").write_text(f"{title} words")
     build_index(tmp_path, tmp_path / "i.db")
     hits = web_search("words", Folders(_index(tmp_path / "i.db")))
-    assert [hit.source for hit in hits] == ["a.md", "b.md", "c.md"]
+    assert [hit.source for hit in hits] == ["d.md", "b.md", "c.md", "a.md"]
 
 
 def test_no_more_hits_than_asked_for() -> None:
