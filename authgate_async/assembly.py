@@ -25,7 +25,7 @@ from authgate_async.launchers.process import ProcessLauncher
 from authgate_async.log.entries import change_of
 from authgate_async.log.records import FORMAT, LogOpened
 from authgate_async.log.writer import LogFile
-from authgate_async.messages import Append, Execute, GateMessage, PlanRequest
+from authgate_async.messages import Append, GateMessage, PlanRequest, SupervisorMessage
 from authgate_async.policy.tools import find_tools
 from authgate_async.reference import ReferenceKernel
 from authgate_async.tools.toolset import ToolSet
@@ -93,7 +93,7 @@ class Parts:
         self.epoch = 0
         self.log: Ref[Append]
         self.gate: Ref[GateMessage]
-        self.supervisor: Ref[Execute]
+        self.supervisor: Ref[SupervisorMessage]
         self.planner: Ref[PlanRequest]
 
     async def decide(self, actions: Sequence[Action], now: int) -> list[Verdict]:
@@ -109,13 +109,8 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> Parts:
 
     Raises as `Runtime` does on entering.
     """
-    tools = ToolSet((*find_tools(settings.policy), *settings.tools))
-    kernel = make_kernel(
-        settings.backend,
-        seed=await to_thread.run_sync(_seed, settings.key),
-        entropy=os.urandom(SEED_BYTES),
-        permit_ttl=settings.policy.limits.permit_ttl_ms * 1000,
-    )
+    # Tools and kernels are imported and keys are read here: that is work for a thread.
+    tools, kernel = await to_thread.run_sync(_tools_and_kernel, settings)
     file = await _open_log(settings, kernel, stack)
     launchers: dict[Level, Launcher] = {
         "inline": await stack.enter_async_context(
@@ -133,6 +128,17 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> Parts:
     await _record_opening(parts, settings, file, launchers)
     await _load(parts, settings)
     return parts
+
+
+def _tools_and_kernel(settings: Settings) -> tuple[ToolSet, Kernel]:
+    tools = ToolSet((*find_tools(settings.policy), *settings.tools))
+    kernel = make_kernel(
+        settings.backend,
+        seed=_seed(settings.key),
+        entropy=os.urandom(SEED_BYTES),
+        permit_ttl=settings.policy.limits.permit_ttl_ms * 1000,
+    )
+    return tools, kernel
 
 
 def _seed(key: Path | str | bytes | None) -> bytes:
@@ -189,7 +195,7 @@ def _start(
             size=settings.max_calls,
             record_timeout=RECORD_SECONDS,
         ),
-        Execute,
+        SupervisorMessage,
     )
     parts.gate = start(
         "gate",
@@ -218,7 +224,7 @@ async def _record_opening(
         layers=tuple(sorted(layers)),
         public_key=parts.kernel.public_key.hex(),
         time=settings.now(),
-        version=version("authgate_async"),
+        version=await to_thread.run_sync(version, "authgate_async"),
     )
     await _must_record(parts, (opening,))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Self
 
 import anyio
@@ -47,7 +47,10 @@ class Batch:
         self._queues: dict[str, deque[Task]] = {}
         self._agents = anyio.Semaphore(concurrency)
         self._backlog = anyio.Semaphore(4 * concurrency)
-        self._send, self._results = anyio.create_memory_object_stream[RunResult](concurrency)
+        self._results: deque[RunResult] = deque()
+        self._room = anyio.Semaphore(concurrency)
+        self._news = anyio.Event()
+        self._ended = False
         self._failure: Exception | None = None
         self._started = False
         self._on_end: Callable[[Batch], object] = lambda _: None
@@ -69,12 +72,13 @@ class Batch:
         if not self._started:
             self._started = True
             self._group.start_soon(self._conduct, name="batch")
-        try:
-            return await self._results.receive()
-        except anyio.EndOfStream:
-            if self._failure is not None:
-                raise self._failure from None
-            raise StopAsyncIteration from None
+        while not self._results:
+            if self._ended:
+                raise self._failure or StopAsyncIteration
+            await self._news.wait()
+            self._news = anyio.Event()
+        self._room.release()
+        return self._results.popleft()
 
     def drain(self) -> None:
         """Start no further task; those that run go on and give their results."""
@@ -84,16 +88,21 @@ class Batch:
     async def aclose(self) -> None:
         """Stop: cancel what runs, drop what waits."""
         self._scope.cancel()
-        self._results.close()
+        self._end()
 
     async def _conduct(self) -> None:
         try:
-            with self._scope, self._send:
+            with self._scope:
                 async with anyio.create_task_group() as group:
                     with self._feeding:
                         await self._feed(group)
         finally:
-            self._on_end(self)
+            self._end()
+
+    def _end(self) -> None:
+        self._ended = True
+        self._news.set()
+        self._on_end(self)
 
     async def _feed(self, group: TaskGroup) -> None:
         """Hand tasks to their agents; an error of the source is raised after the results."""
@@ -106,13 +115,14 @@ class Batch:
             self._failure = error
 
     async def _hand_over(self, task: Task, group: TaskGroup) -> None:
-        queue = self._queues.get(task.agent)
+        agent = str(getattr(task, "agent", ""))  # what is no task is told so when it is run
+        queue = self._queues.get(agent)
         if queue is not None:
             queue.append(task)
             return
-        self._queues[task.agent] = deque([task])
+        self._queues[agent] = deque([task])
         await self._agents.acquire()
-        group.start_soon(self._work, task.agent)
+        group.start_soon(self._work, agent)
 
     async def _work(self, agent: str) -> None:
         """Run the tasks of one agent until none waits."""
@@ -120,16 +130,19 @@ class Batch:
         while queue and not self._draining:
             result = await self._run(queue.popleft())
             self._backlog.release()
-            with suppress(
-                anyio.BrokenResourceError
-            ):  # nobody reads any more: the scope is cancelled
-                await self._send.send(result)
+            await self._room.acquire()
+            self._results.append(result)
+            self._news.set()
         del self._queues[agent]
         self._agents.release()
 
 
 async def _each(tasks: Tasks) -> AsyncGenerator[Task, None]:
-    if isinstance(tasks, AsyncIterable):
+    if isinstance(tasks, AsyncGenerator):
+        async with aclosing(tasks):
+            async for task in tasks:
+                yield task
+    elif isinstance(tasks, AsyncIterable):
         async for task in tasks:
             yield task
     else:

@@ -9,6 +9,7 @@ planner             `PlanRequest`  `Plan`
 gate                `Propose`      `Decided`
 gate                `Apply`        `Applied`
 sandbox supervisor  `Execute`      `Finished`
+sandbox supervisor  `Settle`       `Settled`
 log writer          `Append`       `Appended`
 =================== ============== ====================================================
 """
@@ -37,6 +38,9 @@ __all__ = [
     "Plan",
     "PlanRequest",
     "Propose",
+    "Settle",
+    "Settled",
+    "SupervisorMessage",
 ]
 
 GATE_CODES = ("unknown_tool", "bad_arguments", "log_unavailable")
@@ -110,6 +114,16 @@ class Execute(_Message, frozen=True, tag="execute"):
     args: bytes
 
 
+class Settle(_Message, frozen=True, tag="settle"):
+    """Ask to be told when no call of a run is under way or unrecorded any more."""
+
+    run: str
+
+
+class Settled(_Message, frozen=True):
+    """None is."""
+
+
 class Finished(_Message, frozen=True):
     """How the call ended; a `refusal` code means that the permit was refused and nothing ran."""
 
@@ -132,3 +146,4 @@ class Appended(_Message, frozen=True):
 
 
 GateMessage = Propose | Apply
+SupervisorMessage = Execute | Settle

@@ -6,6 +6,7 @@ The driver runs in its caller's task and holds nothing that outlives the run.
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING, Literal
 
@@ -16,7 +17,16 @@ from authgate_async.actions import action_of, statement_of
 from authgate_async.actors.recording import record
 from authgate_async.errors import ArgumentError, AuthgateError, ClosedError
 from authgate_async.log.records import RunClosed, RunOpened
-from authgate_async.messages import Decided, Execute, Finished, Plan, PlanRequest, Propose
+from authgate_async.messages import (
+    Decided,
+    Execute,
+    Finished,
+    Plan,
+    PlanRequest,
+    Propose,
+    Settle,
+    Settled,
+)
 from authgate_async.planners.protocol import Step, StepResult, Task
 
 if TYPE_CHECKING:
@@ -26,6 +36,7 @@ if TYPE_CHECKING:
     from authgate_async.messages import (
         Append,
         GateMessage,
+        SupervisorMessage,
     )
     from authgate_async.oplog import Logger
     from authgate_async.tools.toolset import ToolSet
@@ -72,7 +83,7 @@ class RunDriver:
         *,
         planner: Ref[PlanRequest],
         gate: Ref[GateMessage],
-        supervisor: Ref[Execute],
+        supervisor: Ref[SupervisorMessage],
         log: Ref[Append],
         tools: ToolSet,
         now: Callable[[], int],
@@ -102,10 +113,10 @@ class RunDriver:
             run.end("failed", str(error))
         except anyio.get_cancelled_exc_class():
             run.end("interrupted", "the run was cancelled")
-            with anyio.CancelScope(shield=True):
-                await self._close(run)
             raise
-        await self._close(run)
+        finally:
+            with anyio.CancelScope(shield=run.status == "interrupted"):
+                await self._close(run)
 
     async def _steps(self, run: Run) -> None:
         while True:
@@ -133,7 +144,9 @@ class RunDriver:
         execute = Execute(
             run.id, len(run.results), run.task.agent, decided.permit, step.tool, decided.args
         )
+        run.executing = True
         finished = await self._supervisor.ask(execute, Finished, timeout=self._timeouts.execute)
+        run.executing = False
         return run.finished(step, decided, finished)
 
     def _proven(self, proposal: Propose, sign: Sign) -> Propose:
@@ -149,6 +162,10 @@ class RunDriver:
         return msgspec.structs.replace(proposal, proof=proof)
 
     async def _close(self, run: Run) -> None:
+        if run.executing:
+            # Nobody waits for the call any more, so it is being ended: its outcome comes first.
+            with suppress(AuthgateError):
+                await self._supervisor.ask(Settle(run.id), Settled, timeout=self._timeouts.record)
         closing = RunClosed(run=run.id, status=run.status, time=self._now())
         group = (closing,) if run.opening is None else (run.opening, closing)
         (problem,) = await record(self._log, (group,), timeout=self._timeouts.record)
@@ -175,6 +192,7 @@ class Run:
         self.results: list[StepResult] = []
         self.status: Status = "done"
         self.error = ""
+        self.executing = False
         self.opening: RunOpened | None = RunOpened(
             run=run,
             task=task.id,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from inspect import isawaitable
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -12,6 +13,8 @@ from authgate_async.messages import Plan, PlanRequest
 from authgate_async.planners.parse import parse_plan
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from authgate_async.actors.envelope import Envelope
     from authgate_async.actors.mailbox import Inbox
     from authgate_async.oplog import Logger
@@ -36,38 +39,44 @@ class PlannerActor:
         async with Crew(self._size, on_crash=self._crashed) as crew:
             while batch := await inbox.batch(BATCH):
                 for envelope in batch:
-                    if envelope.message.task.steps is None:
-                        scope = await crew.start(self._think, envelope)
+                    raw = self._ask(envelope.message)
+                    if isawaitable(raw):
+                        scope = await crew.start(self._await, envelope, raw)
                         envelope.on_abandoned(scope.cancel)
                     else:
-                        _recite(envelope)
+                        envelope.reply(_parsed(raw))
 
-    async def _think(self, envelope: Envelope[PlanRequest]) -> None:
-        request = envelope.message
+    def _ask(self, request: PlanRequest) -> object:
+        """Return what the planner returns, or the task's own plan, which has no second part."""
+        if request.task.steps is not None:
+            return () if request.results else request.task.steps
+        try:
+            return self._planner.plan(request.task, request.results)
+        except Exception as error:  # noqa: BLE001 - a planner is not trusted to behave
+            return _failed(error)
+
+    async def _await(self, envelope: Envelope[PlanRequest], plan: Awaitable[object]) -> None:
         with envelope:
             try:
                 with anyio.fail_after(self._limit):
-                    raw = await self._planner.plan(request.task, request.results)
+                    raw = await plan
             except TimeoutError:
-                answer = Plan(error=f"the planner did not answer within {self._limit:g} s")
+                raw = Plan(error=f"the planner did not answer within {self._limit:g} s")
             except Exception as error:  # noqa: BLE001 - a planner is not trusted to behave
-                answer = Plan(error=f"the planner failed: {type(error).__name__}: {error}")
-            else:
-                answer = _parsed(raw)
-            envelope.reply(answer)
+                raw = _failed(error)
+            envelope.reply(_parsed(raw))
 
     def _crashed(self, error: Exception) -> None:
         self._oplog.error("planner bug", error=f"{type(error).__name__}: {error}")
 
 
-def _recite(envelope: Envelope[PlanRequest]) -> None:
-    """Answer with the task's own plan; it has one part, so with results there is no more of it."""
-    with envelope:
-        request = envelope.message
-        envelope.reply(Plan() if request.results else _parsed(request.task.steps))
+def _failed(error: Exception) -> Plan:
+    return Plan(error=f"the planner failed: {type(error).__name__}: {error}")
 
 
-def _parsed(raw: Any) -> Plan:
+def _parsed(raw: object) -> Plan:
+    if isinstance(raw, Plan):
+        return raw
     try:
         steps: tuple[Step, ...] = parse_plan(raw)
     except PlanError as error:

@@ -6,8 +6,9 @@ outcome, also when it is cancelled.
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import anyio
 import msgspec
@@ -17,7 +18,7 @@ from authgate_async.actors.crew import Crew
 from authgate_async.actors.recording import record
 from authgate_async.launchers.protocol import Call, Ended, Folder
 from authgate_async.log.records import Outcome, Refusal
-from authgate_async.messages import Finished
+from authgate_async.messages import Execute, Finished, Settle, Settled
 from authgate_async.wire import Redeemed, Redemption, SignedVerdict, Verdict
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from authgate_async.actors.reference import Ref
     from authgate_async.backends import Kernel
     from authgate_async.launchers.protocol import Launcher, Level, Limits
-    from authgate_async.messages import Append, Execute
+    from authgate_async.messages import Append, SupervisorMessage
     from authgate_async.oplog import Logger
     from authgate_async.tools.definition import Tool
     from authgate_async.tools.toolset import ToolSet
@@ -42,6 +43,75 @@ _redeemed = msgspec.msgpack.Decoder(list[Redeemed]).decode
 _signed = msgspec.msgpack.Decoder(SignedVerdict).decode
 _verdict = msgspec.msgpack.Decoder(Verdict).decode
 _encode = msgspec.msgpack.Encoder().encode
+
+
+class Recorder:
+    """Has outcomes recorded, all that are there in one message, and answers once they are durable.
+
+    No cancellation reaches it: what started is recorded however it ended.
+    """
+
+    def __init__(self, log: Ref[Append], timeout: float) -> None:
+        self._log = log
+        self._timeout = timeout
+        self._waiting: list[tuple[Envelope[Execute], Outcome | Refusal, Finished]] = []
+        self._wake = anyio.Event()
+        self._closed = False
+        self._expected: Counter[str] = Counter()
+        self._settling: defaultdict[str, list[Envelope[Settle]]] = defaultdict(list)
+
+    def expect(self, run: str) -> None:
+        """Something of this run is to be recorded."""
+        self._expected[run] += 1
+
+    def settle(self, envelope: Envelope[Settle]) -> None:
+        """Answer when no call of the run is under way or unrecorded."""
+        if self._expected[envelope.message.run]:
+            self._settling[envelope.message.run].append(envelope)
+        else:
+            envelope.reply(Settled())
+
+    def add(self, envelope: Envelope[Execute], entry: Outcome | Refusal, answer: Finished) -> None:
+        """Record this next, then give the answer, if somebody still waits for it."""
+        self._waiting.append((envelope, entry, answer))
+        self._wake.set()
+
+    def close(self) -> None:
+        """Nothing more is coming."""
+        self._closed = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Record until closed."""
+        with anyio.CancelScope(shield=True):
+            while self._waiting or not self._closed:
+                await self._wake.wait()
+                self._wake = anyio.Event()
+                await self._flush()
+
+    async def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        groups = tuple((entry,) for _, entry, _ in waiting)
+        problems = await record(self._log, groups, timeout=self._timeout)
+        for (envelope, _, answer), problem in zip(waiting, problems, strict=True):
+            if not envelope.settled:
+                envelope.reply(_unrecorded(answer, problem) if problem else answer)
+            self._recorded(envelope.message.run)
+
+    def _recorded(self, run: str) -> None:
+        self._expected[run] -= 1
+        if self._expected[run] > 0:
+            return
+        del self._expected[run]
+        for envelope in self._settling.pop(run, ()):
+            envelope.reply(Settled())
+
+
+def _unrecorded(answer: Finished, problem: str) -> Finished:
+    sentence = f"how the call ended could not be recorded: {problem}"
+    return msgspec.structs.replace(answer, error=sentence)
 
 
 class SandboxSupervisor:
@@ -70,23 +140,38 @@ class SandboxSupervisor:
         self._launchers = launchers
         self._folders = folders
         self._limits = limits
-        self._log = log
         self._now = now
         self._oplog = oplog
         self._size = size
-        self._record_timeout = record_timeout
+        self._recorder = Recorder(log, record_timeout)
         self._thread = CapacityLimiter(1)
 
-    async def run(self, inbox: Inbox[Execute]) -> None:
-        """Serve until the mailbox is drained and the last call has ended."""
-        async with Crew(self._size, on_crash=self._crashed) as crew:
-            while batch := await inbox.batch(BATCH):
-                for envelope, redeemed in zip(batch, await self._redeem(batch), strict=True):
-                    if redeemed.code:
-                        await crew.start(self._refuse, envelope, redeemed)
-                    else:
-                        scope = await crew.start(self._execute, envelope)
-                        envelope.on_abandoned(scope.cancel)
+    async def run(self, inbox: Inbox[SupervisorMessage]) -> None:
+        """Serve until the mailbox is drained and the last call has ended and is recorded."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._recorder.run)
+            try:
+                async with Crew(self._size, on_crash=self._crashed) as crew:
+                    while batch := await inbox.batch(BATCH):
+                        await self._serve(batch, crew)
+            finally:
+                self._recorder.close()
+
+    async def _serve(self, batch: list[Envelope[SupervisorMessage]], crew: Crew) -> None:
+        calls: list[Envelope[Execute]] = []
+        for envelope in batch:
+            if isinstance(envelope.message, Execute):
+                calls.append(cast("Envelope[Execute]", envelope))
+        for call, redeemed in zip(calls, await self._redeem(calls), strict=True):
+            self._recorder.expect(call.message.run)
+            if redeemed.code:
+                self._refuse(call, redeemed)
+            else:
+                scope = await crew.start(self._execute, call)
+                call.on_abandoned(scope.cancel)
+        for envelope in batch:
+            if isinstance(envelope.message, Settle):
+                self._recorder.settle(cast("Envelope[Settle]", envelope))
 
     async def _redeem(self, batch: list[Envelope[Execute]]) -> list[Redeemed]:
         redemptions = [
@@ -100,20 +185,15 @@ class SandboxSupervisor:
         )
 
     async def _execute(self, envelope: Envelope[Execute]) -> None:
-        with envelope:
-            verdict = _verdict(_signed(envelope.message.permit).verdict)
-            tool = self._tools[envelope.message.tool]
-            launcher = self._launchers[tool.level]
-            try:
-                ended = await launcher.launch(self._call(envelope.message, verdict, tool))
-            except anyio.get_cancelled_exc_class():
-                with anyio.CancelScope(shield=True):
-                    ended = Ended("cancelled", error="the call was cancelled")
-                    await self._record(envelope.message, verdict, ended, launcher.layers)
-                raise
-            problem = await self._record(envelope.message, verdict, ended, launcher.layers)
-            error = f"the outcome could not be recorded: {problem}" if problem else ended.error
-            envelope.reply(Finished(ended.cause, ended.result, error))
+        message = envelope.message
+        verdict = _verdict(_signed(message.permit).verdict)
+        tool = self._tools[message.tool]
+        launcher = self._launchers[tool.level]
+        ended = Ended("cancelled", error="the call was cancelled")
+        try:
+            ended = await launcher.launch(self._call(message, verdict, tool))
+        finally:
+            self._record(envelope, verdict, ended, launcher.layers)
 
     def _call(self, message: Execute, verdict: Verdict, tool: Tool) -> Call:
         folders = tuple(
@@ -123,9 +203,14 @@ class SandboxSupervisor:
         )
         return Call(verdict.action_id, tool.ref, message.args, folders, self._limits[tool.name])
 
-    async def _record(
-        self, message: Execute, verdict: Verdict, ended: Ended, layers: tuple[str, ...]
-    ) -> str:
+    def _record(
+        self,
+        envelope: Envelope[Execute],
+        verdict: Verdict,
+        ended: Ended,
+        layers: tuple[str, ...],
+    ) -> None:
+        message = envelope.message
         outcome = Outcome(
             action_digest=verdict.action_digest.hex(),
             action_id=verdict.action_id,
@@ -135,32 +220,31 @@ class SandboxSupervisor:
             error=ended.error,
             layers=layers,
             memory_bytes=ended.usage.memory_bytes,
-            result_digest=sha256(ended.result).hexdigest(),
+            result_digest=_hex(ended.result),
             run=message.run,
             seq=message.seq,
-            stderr_digest=sha256(ended.stderr).hexdigest(),
-            stdout_digest=sha256(ended.stdout).hexdigest(),
+            stderr_digest=_hex(ended.stderr),
+            stdout_digest=_hex(ended.stdout),
             time=self._now(),
             wall_us=ended.usage.wall_us,
         )
-        (problem,) = await record(self._log, ((outcome,),), timeout=self._record_timeout)
+        answer = Finished(ended.cause, ended.result, ended.error)
+        self._recorder.add(envelope, outcome, answer)
         if ended.cause != "returned":
             self._tell(message, verdict.action_id, "call failed", ended.cause, ended.error)
-        return problem
 
-    async def _refuse(self, envelope: Envelope[Execute], redeemed: Redeemed) -> None:
-        with envelope:
-            message = envelope.message
-            refusal = Refusal(
-                action_id=_action_id(message.permit),
-                code=redeemed.code,
-                permit_digest=sha256(message.permit).hexdigest(),
-                sentence=redeemed.sentence,
-                time=self._now(),
-            )
-            await record(self._log, ((refusal,),), timeout=self._record_timeout)
-            self._tell(message, refusal.action_id, "refused", redeemed.code, redeemed.sentence)
-            envelope.reply(Finished(None, error=redeemed.sentence, refusal=redeemed.code))
+    def _refuse(self, envelope: Envelope[Execute], redeemed: Redeemed) -> None:
+        message = envelope.message
+        refusal = Refusal(
+            action_id=_action_id(message.permit),
+            code=redeemed.code,
+            permit_digest=_hex(message.permit),
+            sentence=redeemed.sentence,
+            time=self._now(),
+        )
+        answer = Finished(None, error=redeemed.sentence, refusal=redeemed.code)
+        self._recorder.add(envelope, refusal, answer)
+        self._tell(message, refusal.action_id, "refused", redeemed.code, redeemed.sentence)
 
     def _tell(self, message: Execute, action_id: str, event: str, code: str, error: str) -> None:
         self._oplog.warning(
@@ -176,6 +260,13 @@ class SandboxSupervisor:
 
     def _crashed(self, error: Exception) -> None:
         self._oplog.error("sandbox supervisor bug", error=f"{type(error).__name__}: {error}")
+
+
+EMPTY = sha256(b"").hexdigest()
+
+
+def _hex(data: bytes) -> str:
+    return sha256(data).hexdigest() if data else EMPTY
 
 
 def _action_id(permit: bytes) -> str:

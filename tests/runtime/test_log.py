@@ -1,0 +1,138 @@
+"""What a runtime leaves behind: a log that verifies, whatever happened in it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from anyio import to_thread
+
+from authgate_async import Task
+from authgate_async.errors import LogUnavailableError
+from authgate_async.log.verify import verify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+HI = {"tool": "echo", "args": {"text": "hi"}}
+
+
+async def checked(folder: Path) -> Any:
+    """Verify in a thread: reading a log is no work for an event loop."""
+    return await to_thread.run_sync(verify, folder)
+
+
+def kinds(folder: Path) -> list[str]:
+    """Return the kinds of the records, in order."""
+    lines = (folder / "log.jsonl").read_bytes().splitlines()
+    return [json.loads(line)["record"]["kind"] for line in lines]
+
+
+async def test_each_step_is_recorded_before_and_after(
+    runtime: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Opening, intent, outcome and closing stand in the log in this order, and it verifies."""
+    async with runtime(log=tmp_path / "log") as rt:
+        await rt.run(Task(agent="bot", steps=(HI, {"tool": "fail"}, {"tool": "nonsense"})))
+
+    report = await checked(tmp_path / "log")
+    changes = await to_thread.run_sync(kinds, tmp_path / "log")
+
+    assert report.ok, report
+    assert [kind for kind in changes if kind != "change"] == [
+        "log_opened", "run_opened", "intent", "outcome", "intent", "outcome", "rejected", "run_closed", "sealed",
+    ]  # fmt: skip
+
+
+async def test_both_backends_leave_the_same_story(
+    runtime: Callable[..., Any], tmp_path: Path
+) -> None:
+    """The reference kernel decides and signs like the Rust one."""
+    seen = []
+    for backend in ("rust", "python"):
+        folder = tmp_path / backend
+        async with runtime(log=folder, backend=backend) as rt:
+            results = [
+                await rt.run(
+                    Task(agent=agent, steps=(HI, {"tool": "file_read", "args": {"path": "a"}}))
+                )
+                for agent in ("bot", "eve", "ann")
+            ]
+        assert (await checked(folder)).ok
+        seen.append([[(s.permitted, s.codes, s.sentences) for s in r.steps] for r in results])
+
+    assert seen[0] == seen[1]
+
+
+async def test_a_log_is_continued_and_still_verifies(
+    runtime: Callable[..., Any], tmp_path: Path
+) -> None:
+    """A second runtime on the same folder goes on where the first ended."""
+    for _ in range(2):
+        async with runtime(log=tmp_path / "log", key=bytes(32)) as rt:
+            await rt.run(Task(agent="bot", steps=(HI,)))
+
+    assert (await checked(tmp_path / "log")).ok
+    assert (await to_thread.run_sync(kinds, tmp_path / "log")).count("log_opened") == 2
+
+
+async def test_two_runtimes_on_one_log_are_refused(
+    runtime: Callable[..., Any], tmp_path: Path
+) -> None:
+    """The second one is told that the first has it."""
+    async with runtime(log=tmp_path / "log"):
+        with pytest.raises(LogUnavailableError, match="log"):
+            async with runtime(log=tmp_path / "log"):
+                pass
+
+
+@pytest.mark.parametrize("how", ["cancel", "error", "shutdown"])
+async def test_however_it_ends_the_log_is_whole(
+    runtime: Callable[..., Any], tmp_path: Path, waiting: list[float], how: str
+) -> None:
+    """Cancelled, left by an error, shut down: calls have outcomes, runs an end, the log its seal."""
+
+    async def act(rt: Any, scope: anyio.CancelScope) -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(rt.run, Task(agent="bot", steps=({"tool": "wait"},)))
+            while not waiting:
+                await anyio.lowlevel.checkpoint()
+            if how == "cancel":
+                scope.cancel()
+            elif how == "error":
+                raise ValueError("the caller's own")
+            else:
+                rt.shutdown()
+                rt.shutdown()
+
+    try:
+        with anyio.CancelScope() as scope:
+            async with runtime(log=tmp_path / "log", grace=30) as rt:
+                await act(rt, scope)
+    except* ValueError:
+        pass
+
+    report = await checked(tmp_path / "log")
+    story = [kind for kind in await to_thread.run_sync(kinds, tmp_path / "log") if kind != "change"]
+
+    assert report.ok, report
+    assert story == ["log_opened", "run_opened", "intent", "outcome", "run_closed", "sealed"]
+
+
+async def test_hostile_text_is_recorded_and_does_no_harm(
+    runtime: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Quotes, line breaks, escapes and other planes in arguments and names leave a log that verifies."""
+    text = 'a"b\\c\n\r\x1b[31m\u2028\u202e\U0001f600\x7f'
+    async with runtime(log=tmp_path / "log") as rt:
+        result = await rt.run(
+            Task(
+                agent="bot", id=text, intent=text, steps=({"tool": "echo", "args": {"text": text}},)
+            )
+        )
+
+    assert result.steps[0].value == text
+    assert (await checked(tmp_path / "log")).ok
