@@ -10,7 +10,7 @@ use crate::codec::{MAX_INT, Writer};
 use crate::codes::Refusal;
 use crate::decide::{Moment, decide};
 use crate::error::KernelError;
-use crate::permit::{Batch, Seal, open};
+use crate::permit::{Batch, Seal, verified};
 use crate::redeem::{Seals, Spent};
 use crate::registry::Registry;
 use crate::signing::{Statement, key_id};
@@ -112,11 +112,8 @@ impl Kernel {
         redemption: &Redemption<'_>,
         now: u64,
     ) -> Result<Option<(Refusal, String)>, KernelError> {
-        let genuine = match open(redemption.permit) {
-            Some((verdict, seal)) if self.is_genuine(&seal)? => Some(verdict),
-            _ => None,
-        };
-        let Some(verdict) = genuine else {
+        let verdict = verified(redemption.permit, |seal| self.is_genuine(seal))?;
+        let Some(verdict) = verdict else {
             let sentence = "the permit is not signed by this kernel";
             return Ok(Some((Refusal::Forged, sentence.to_owned())));
         };

@@ -1,6 +1,7 @@
 //! Permits: a batch of verdicts under one signature, and the only place where one is verified.
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 
 use ed25519_dalek::{SigningKey, VerifyingKey};
 
@@ -72,21 +73,32 @@ impl Seal {
     }
 }
 
-/// The verdict in the bytes of a signed verdict, and the seal that it stands or falls with.
+/// The verdict in the bytes of a signed verdict, if they are one and it verifies.
 ///
-/// `None` if the bytes are no such thing, or the path does not lead from the verdict to a root of
-/// that size. **Nothing is verified before the seal is**: use `verify`, or look the seal up.
-pub(crate) fn open(signed: &[u8]) -> Option<(Verdict<'_>, Seal)> {
+/// The path must lead from the verdict to a root of that size; whether that root was signed is what
+/// `is_genuine` says: by `Seal::is_of`, or by having said so before.
+pub(crate) fn verified<E>(
+    signed: &[u8],
+    is_genuine: impl FnOnce(&Seal) -> Result<bool, E>,
+) -> Result<Option<Verdict<'_>>, E> {
+    match opened(signed) {
+        Some((verdict, seal)) => Ok(is_genuine(&seal)?.then_some(verdict)),
+        None => Ok(None),
+    }
+}
+
+fn opened(signed: &[u8]) -> Option<(Verdict<'_>, Seal)> {
     let signed: SignedVerdict<'_> = decode(signed).ok()?;
     let verdict = decode(signed.verdict).ok()?;
     let leaf = leaf_hash(signed.verdict);
     let root = root_from_path(leaf, signed.index, signed.size, &signed.path)?;
     let signature = signed.signature.as_ref().try_into().ok()?;
+    let size = signed.size;
     Some((
         verdict,
         Seal {
             root,
-            size: signed.size,
+            size,
             signature,
         },
     ))
@@ -95,7 +107,8 @@ pub(crate) fn open(signed: &[u8]) -> Option<(Verdict<'_>, Seal)> {
 /// Whether the bytes are a signed verdict, permit or denial, of the kernel with this key.
 #[must_use]
 pub fn verify_signed(key: &VerifyingKey, signed: &[u8]) -> bool {
-    open(signed).is_some_and(|(_, seal)| seal.is_of(key))
+    let Ok(verdict) = verified(signed, |seal| Ok::<_, Infallible>(seal.is_of(key)));
+    verdict.is_some()
 }
 
 /// Whether `signature` over a log's head is of the kernel with this key.

@@ -24,8 +24,8 @@ pub fn covers(granted: &str, asked: &str) -> bool {
 pub fn covering(asked: &str) -> impl Iterator<Item = &str> {
     let ends = asked.match_indices('/').flat_map(|(at, _)| [at, at + 1]);
     let ends = std::iter::once(0).chain(ends).chain([asked.len()]);
-    let mut last = None;
+    let (mut last, reachable) = (None, !climbs(asked));
     ends.filter(move |end| last.replace(*end) != Some(*end))
         .filter_map(|end| asked.get(..end))
-        .filter(move |_| !climbs(asked))
+        .filter(move |_| reachable)
 }

@@ -1,6 +1,6 @@
 //! Reading fields strictly; an error names the field by its path.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::value::Value;
 use crate::codec::MAX_INT;
@@ -49,7 +49,7 @@ impl Node {
         let Value::Object(pairs) = self.value else {
             return self.wrong("must be an object");
         };
-        let mut seen = HashSet::new();
+        let mut seen = BTreeSet::new();
         match pairs.iter().find(|(name, _)| !seen.insert(name.as_str())) {
             Some((name, _)) => Err(format!("`{}` is there twice", below(&self.path, name))),
             None => Ok((self.path, pairs)),

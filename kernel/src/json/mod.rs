@@ -9,7 +9,7 @@ mod fields;
 mod value;
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -99,12 +99,12 @@ fn principals(document: &Document) -> Vec<Placed<'_>> {
     if named.iter().all(|(name, ..)| *name != actor.name) {
         named.push((&actor.name, actor.kind, "action.actor".to_owned()));
     }
-    let domains: HashMap<&str, &str> = registry
+    let domains: BTreeMap<&str, &str> = registry
         .trust_domains
         .iter()
         .map(|(name, domain)| (name.as_str(), domain.as_str()))
         .collect();
-    let mut seen = HashSet::new();
+    let mut seen = BTreeSet::new();
     named.retain(|(name, kind, _)| seen.insert((*name, *kind)));
     let enrol = |(name, kind, place)| {
         let trust_domain = domains.get(name).copied().unwrap_or_default();
@@ -128,7 +128,7 @@ fn resources(document: &Document) -> Result<Vec<Placed<'_>>, JsonError> {
         .requests
         .iter()
         .map(|(resource, _)| resource);
-    let mut known: HashMap<(&str, &str), (bool, &str)> = HashMap::new();
+    let mut known: BTreeMap<(&str, &str), (bool, &str)> = BTreeMap::new();
     let mut placed = Vec::new();
     for resource in claimed.chain(asked) {
         let Resource {

@@ -1,10 +1,12 @@
 //! `no_grant`: each request is public, or a grant of the actor covers it; several grants are
 //! alternatives, and the best of them decides (`docs/rules.md`, section 4).
 
+use std::cmp::Reverse;
+
 use super::{Case, Findings, trust_domain};
 use crate::chain::{self, Fault, Links};
 use crate::codes::Denial;
-use crate::registry::{Nature, Number, Record, right};
+use crate::registry::{Nature, Number, right};
 use crate::scope::{climbs, covering};
 use crate::wire::Request;
 use crate::words;
@@ -19,6 +21,19 @@ pub(crate) enum Justified {
         resource: Number,
         links: Links,
     },
+}
+
+/// A candidate without faults.
+struct Sound {
+    number: Number,
+    confidence: u32,
+    links: Links,
+}
+
+impl Sound {
+    const fn rank(&self) -> (u32, Reverse<Number>) {
+        (self.confidence, Reverse(self.number))
+    }
 }
 
 /// A candidate with faults.
@@ -51,7 +66,9 @@ pub(crate) fn judge(
     let mut least: Option<Faulty> = None;
     if let Some((resource, actor)) = resource.zip(case.actor) {
         match choose(case, request, (actor, resource, scopes), foreign) {
-            Ok(Some((confidence, links))) => {
+            Ok(Some(Sound {
+                confidence, links, ..
+            })) => {
                 return Some(Justified::Grant {
                     confidence,
                     resource,
@@ -95,45 +112,46 @@ fn choose(
     request: &Request<'_>,
     (actor, resource, scopes): (Number, Number, &[Number]),
     foreign: bool,
-) -> Result<Option<(u32, Links)>, Faulty> {
+) -> Result<Option<Sound>, Faulty> {
     let right = u8::try_from(request.right).unwrap_or(0);
-    let mut best: Option<(Number, &Record, Links)> = None;
+    let held = scopes
+        .iter()
+        .flat_map(|scope| case.registry.grants.held((actor, resource, *scope)));
+    let mut best: Option<Sound> = None;
     let mut least: Option<Faulty> = None;
-    for scope in scopes {
-        for (number, grant) in case.registry.grants.held((actor, resource, *scope)) {
-            if !grant.allows(right) {
-                continue;
+    for (number, grant) in held.filter(|(_, grant)| grant.allows(right)) {
+        let mut faults = Vec::new();
+        let links = chain::walk(case.registry, number, case.now, case.floor(), &mut faults);
+        let foreign = foreign && !grant.cross_domain;
+        if faults.is_empty() && !foreign {
+            let sound = Sound {
+                number,
+                confidence: grant.confidence,
+                links,
+            };
+            if best
+                .as_ref()
+                .is_none_or(|other| sound.rank() > other.rank())
+            {
+                best = Some(sound);
             }
-            let mut faults = Vec::new();
-            let links = chain::walk(case.registry, number, case.now, case.floor(), &mut faults);
-            let beyond = foreign && !grant.cross_domain;
-            if faults.is_empty() && !beyond {
-                let better = best.is_none_or(|(other, known, _)| {
-                    grant.confidence > known.confidence
-                        || (grant.confidence == known.confidence && number < other)
-                });
-                if better {
-                    best = Some((number, grant, links));
-                }
-            } else if best.is_none() {
-                let candidate = Faulty {
-                    number,
-                    faults,
-                    foreign: beyond,
-                };
-                if least
-                    .as_ref()
-                    .is_none_or(|other| candidate.rank() < other.rank())
-                {
-                    least = Some(candidate);
-                }
+        } else {
+            let flawed = Faulty {
+                number,
+                faults,
+                foreign,
+            };
+            if least
+                .as_ref()
+                .is_none_or(|other| flawed.rank() < other.rank())
+            {
+                least = Some(flawed);
             }
         }
     }
     match (best, least) {
-        (Some((_, grant, links)), _) => Ok(Some((grant.confidence, links))),
         (None, Some(faulty)) => Err(faulty),
-        (None, None) => Ok(None),
+        (best, _) => Ok(best),
     }
 }
 
