@@ -116,25 +116,24 @@ class Desk:
 class _Spent:
     """Used nonces, forgotten when their permits have expired.
 
-    Expiry is counted in generations of one permit's life, since a clock can go back: within a
-    generation nothing is forgotten, and a permit of one that is forgotten counts as used.
+    They are dropped by generations of one permit's life, since a clock can go back: a nonce of the
+    present generation or a later one is still known then, and one of an earlier counts as used.
     """
 
     def __init__(self, permit_ttl: int) -> None:
         self._width = max(permit_ttl, 1)
         self._oldest = 0
-        self._generations: dict[bytes, int] = {}
+        self._ends: dict[bytes, int] = {}
 
     def spend(self, nonce: bytes, expires_at: int, now: int) -> bool:
         """Use a nonce up; False if it was, or if nobody can tell any more."""
         if now // self._width > self._oldest:
             self._oldest = now // self._width
-            kept = self._generations.items()
-            self._generations = {n: born for n, born in kept if born >= self._oldest}
-        generation = expires_at // self._width
-        if generation < self._oldest or nonce in self._generations:
+            ends = self._ends.items()
+            self._ends = {n: end for n, end in ends if end // self._width >= self._oldest}
+        if expires_at // self._width < self._oldest or now < self._ends.get(nonce, 0):
             return False
-        self._generations[nonce] = generation
+        self._ends[nonce] = expires_at
         return True
 
 

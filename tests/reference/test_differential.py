@@ -178,7 +178,7 @@ class Twins:
         if op == "redeem":
             permits = [self.permits[-1 - index % len(self.permits)] for index in items]
             items = [Redemption(permit, "t", ARGS) for permit in permits]
-        more = [bytes([moment]) * 32] if op == "decide" else []
+        more = [bytes([moment % 2]) * 32] if op == "decide" else []
         output = self.call(op, encode(items), moment, *more)
         if op == "decide":
             self.permits += map(encode, decode(output, type=list[SignedVerdict]))
