@@ -14,6 +14,7 @@ from authgate_async.launchers.selfcheck import LIMITS, REPORT
 __all__ = ["Layer", "probe"]
 
 _DETAILS = {
+    "capabilities": "none but those about files",
     "memory": "address space of each process",
     "processes": "watched every 5 ms, since the system does not bind root",
     "tree_kill": "orphans come back to a warden, which ends them all",

@@ -1,15 +1,14 @@
 """The `process` level: each call in a fresh process that is held to its limits and leaves no trace.
 
 Held: wall-clock deadline, caps on output and result, CPU time, address space, file size and open
-files of each process, number of processes of the call, no new privileges, an empty environment, a
-private working folder that goes away, and the end of the whole process tree, however it forked,
-before the call has ended.
+files of each process, number of processes of the call, no new privileges, for root no capabilities
+but those about files, an empty environment, a private working folder that goes away, and the end of
+the whole process tree, however it forked, before the call has ended.
 
 Not held, for this level is no jail: a body runs as the same user. It reads and writes every file
 that this user may, uses the network, sees other processes and can signal them. A body that kills
 both its warden and the template in one stroke can leave a process behind; one that kills the
-runtime ends everything. As root it can also trace the template and the wardens, and so lie about
-its own end.
+runtime ends everything.
 """
 
 from __future__ import annotations
@@ -69,6 +68,7 @@ class ProcessLauncher:
         "processes",
         "tree_kill",
         "no_new_privs",
+        "capabilities",
         "empty_environment",
         "private_folder",
     )

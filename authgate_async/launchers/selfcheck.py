@@ -20,6 +20,7 @@ LIMITS = Limits(cpu_seconds=3, file_bytes=4096, open_files=16)
 REPORT = ToolRef("authgate_async.launchers.selfcheck", "report")
 
 _PRIVATE = 0o700
+_ABOUT_FILES = 0b11111
 
 
 class _Report:
@@ -34,11 +35,16 @@ class _Report:
             "memory": _bound(resource.RLIMIT_AS, LIMITS.memory_bytes),
             "file_size": _bound(resource.RLIMIT_FSIZE, LIMITS.file_bytes),
             "open_files": _bound(resource.RLIMIT_NOFILE, LIMITS.open_files),
+            "capabilities": _capabilities(status) & ~_ABOUT_FILES == 0,
             "no_new_privs": "NoNewPrivs:\t1" in status,
             "empty_environment": not os.environ,
             "private_folder": Path.cwd().stat().st_mode & 0o777 == _PRIVATE,
         }
         return msgspec.json.encode(held)
+
+
+def _capabilities(status: str) -> int:
+    return int(status.partition("CapPrm:\t")[2][:16], 16)
 
 
 def _bound(number: int, most: int) -> bool:

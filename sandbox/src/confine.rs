@@ -4,13 +4,13 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::sys::prctl::{set_no_new_privs, set_pdeathsig};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Pid, chdir, getppid, setsid};
 
 use crate::error::{Error, Step};
 use crate::limits::Limits;
-use crate::sys::{close_except, dup_onto};
+use crate::sys::{block_signals, close_except, drop_capabilities, dup_onto};
 
 /// The pipes of a body, by number; all above [`Streams::RESULT`].
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +40,8 @@ impl Streams {
 }
 
 /// Confines this process, which `warden` has just forked: own session, dies with its warden, only its streams,
-/// `folder` as working directory, limits, no new privileges.
+/// `folder` as working directory, limits,
+/// no capabilities but those about files, no new privileges.
 ///
 /// # Errors
 /// When one step fails; the process must then end without running the tool.
@@ -54,6 +55,7 @@ pub fn confine(warden: i32, streams: Streams, folder: &Path, limits: &Limits) ->
     chdir(folder).step("enter the working folder")?;
     umask(Mode::from_bits_truncate(0o077));
     set_no_new_privs().step("give up new privileges")?;
-    SigSet::all().thread_unblock().step("unblock signals")?;
-    limits.apply()
+    block_signals(false).step("unblock signals")?;
+    limits.apply()?;
+    drop_capabilities().step("give up capabilities")
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, open, openat, renameat};
-use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
+use nix::fcntl::{AT_FDCWD, OFlag, open, openat};
+use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, fstat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use crate::error::{Error, Step};
@@ -16,16 +16,13 @@ const FOLDER: OFlag = OFlag::O_RDONLY
     .union(OFlag::O_NOFOLLOW)
     .union(OFlag::O_CLOEXEC);
 
-/// Names that are tried before a folder is given up.
-const ATTEMPTS: u32 = 10_000;
-
 /// Names that are held in memory at a time.
-const BATCH: usize = 4096;
+const BATCH: usize = 64;
 
 /// Removes a folder and all in it; one that is not there is removed already.
 ///
-/// Nested folders are moved up one by one, so that neither depth nor the length of a path matters: the work
-/// needs two descriptors and no recursion. Links are removed, never followed.
+/// Walks down and up again with one open folder and no recursion, so that neither depth nor the length of a
+/// path matters. Links are removed, never followed, and a way up that is not the way down ends the walk.
 ///
 /// # Errors
 /// When the system refuses, at the first thing that it does not let go.
@@ -41,62 +38,76 @@ fn remove(path: &Path) -> Result<(), Errno> {
         return Ok(());
     }
     let _ = fchmodat(AT_FDCWD, path, Mode::S_IRWXU, FchmodatFlags::FollowSymlink);
-    let root = open(path, FOLDER, Mode::empty())?;
-    let mut fresh = 0;
-    while clear(&root, &mut fresh)? {}
+    clear(open(path, FOLDER, Mode::empty())?)?;
     std::fs::remove_dir(path)
         .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
 }
 
-/// One pass over the root: files go, folders give up their content. True when there was something.
-fn clear(root: &OwnedFd, fresh: &mut u64) -> Result<bool, Errno> {
-    let mut found = false;
-    for name in names(root, c".")? {
-        found = true;
-        if unlinkat(root, name.as_c_str(), UnlinkatFlags::NoRemoveDir).is_err() {
-            hollow(root, &name, fresh)?;
-        }
-    }
-    Ok(found)
+/// A folder above the open one: which it is, and what it calls the one below.
+struct Above {
+    id: (u64, u64),
+    name: CString,
 }
 
-/// Removes a folder of the root after moving its folders up to the root.
-fn hollow(root: &OwnedFd, folder: &CStr, fresh: &mut u64) -> Result<(), Errno> {
-    let _ = fchmodat(root, folder, Mode::S_IRWXU, FchmodatFlags::FollowSymlink);
-    let inner = openat(root, folder, FOLDER, Mode::empty())?;
-    for name in names(root, folder)? {
-        if unlinkat(&inner, name.as_c_str(), UnlinkatFlags::NoRemoveDir).is_ok() {
+/// Empties a folder.
+fn clear(root: OwnedFd) -> Result<(), Errno> {
+    let mut above: Vec<Above> = Vec::new();
+    let mut here = root;
+    loop {
+        if let Some(name) = strip(&here)? {
+            let _ = fchmodat(
+                &here,
+                name.as_c_str(),
+                Mode::S_IRWXU,
+                FchmodatFlags::FollowSymlink,
+            );
+            let below = openat(&here, name.as_c_str(), FOLDER, Mode::empty())?;
+            above.push(Above {
+                id: id(&here)?,
+                name,
+            });
+            here = below;
             continue;
         }
-        let _ = fchmodat(
-            &inner,
-            name.as_c_str(),
-            Mode::S_IRWXU,
-            FchmodatFlags::FollowSymlink,
-        );
-        lift(&inner, &name, root, fresh)?;
-    }
-    match unlinkat(root, folder, UnlinkatFlags::RemoveDir) {
-        Err(Errno::ENOTEMPTY) => Ok(()), // a batch is gone; the next pass takes the next one
-        done => done,
+        let Some(Above { id: expected, name }) = above.pop() else {
+            return Ok(());
+        };
+        here = openat(&here, c"..", FOLDER, Mode::empty())?;
+        if id(&here)? != expected {
+            return Err(Errno::ESTALE);
+        }
+        unlinkat(&here, name.as_c_str(), UnlinkatFlags::RemoveDir)?;
     }
 }
 
-/// Moves a folder up under a name that nobody has taken.
-fn lift(inner: &OwnedFd, name: &CStr, root: &OwnedFd, fresh: &mut u64) -> Result<(), Errno> {
-    for _ in 0..ATTEMPTS {
-        *fresh += 1;
-        match renameat(inner, name, root, format!("\u{1}{fresh}").as_str()) {
-            Err(Errno::EEXIST | Errno::ENOTEMPTY | Errno::ENOTDIR) => {}
-            done => return done,
+/// Removes files and empty folders until it meets a folder that is not empty.
+fn strip(folder: &OwnedFd) -> Result<Option<CString>, Errno> {
+    loop {
+        let names = names(folder)?;
+        if names.is_empty() {
+            return Ok(None);
+        }
+        for name in names {
+            if !unlink(folder, &name) {
+                return Ok(Some(name));
+            }
         }
     }
-    Err(Errno::ENOTEMPTY)
 }
 
-/// The names in a folder, without itself and its parent.
-fn names(at: &OwnedFd, folder: &CStr) -> Result<Vec<CString>, Errno> {
-    let mut dir = Dir::openat(at.as_fd(), folder, FOLDER, Mode::empty())?;
+fn unlink(folder: &OwnedFd, name: &CStr) -> bool {
+    unlinkat(folder, name, UnlinkatFlags::NoRemoveDir).is_ok()
+        || unlinkat(folder, name, UnlinkatFlags::RemoveDir).is_ok()
+}
+
+fn id(folder: &OwnedFd) -> Result<(u64, u64), Errno> {
+    let stat = fstat(folder)?;
+    Ok((stat.st_dev, stat.st_ino))
+}
+
+/// Some names in a folder, without itself and its parent.
+fn names(folder: &OwnedFd) -> Result<Vec<CString>, Errno> {
+    let mut dir = Dir::openat(folder.as_fd(), c".", FOLDER, Mode::empty())?;
     let mut names = Vec::new();
     for entry in dir.iter().take(BATCH) {
         let entry = entry?;

@@ -8,10 +8,10 @@ use nix::errno::Errno;
 use nix::sys::prctl::{set_child_subreaper, set_dumpable};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::wait::{WaitPidFlag, waitpid};
-use nix::unistd::{Pid, getpid};
+use nix::unistd::getpid;
 
 use crate::error::{Error, Step};
+use crate::sys::{block_signals, reap};
 use crate::tree::{children, kill_below, kill_child};
 
 /// Rounds of [`sweep`], 2 ms each: what cannot be killed must not hold up the other calls.
@@ -37,7 +37,7 @@ pub fn harden() -> Result<(), Error> {
 /// # Errors
 /// When the system refuses.
 pub fn signals() -> Result<RawFd, Error> {
-    SigSet::all().thread_block().step("block signals")?;
+    block_signals(true).step("block signals")?;
     Ok(OwnedFd::from(child_signals()?).into_raw_fd())
 }
 
@@ -65,7 +65,7 @@ pub fn sweep(keep: &[i32]) -> bool {
         for pid in strays {
             kill_below(pid);
             kill_child(pid);
-            let _ = waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG));
+            let _ = reap(pid);
         }
         sleep(Duration::from_millis(2));
     }

@@ -8,14 +8,12 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl::set_child_subreaper;
 use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::signal::SigSet;
 use nix::sys::signalfd::SignalFd;
 use nix::sys::time::TimeValLike;
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid, setsid};
 
 use crate::error::{Error, Step};
-use crate::sys::{close_except, own};
+use crate::sys::{Exit, block_signals, close_except, own, reap};
 use crate::template::child_signals;
 use crate::tree::{count, kill_below, parse};
 
@@ -101,8 +99,21 @@ impl Duty {
         processes: usize,
         wall: Duration,
     ) -> Result<Self, Error> {
-        SigSet::all().thread_block().step("block signals")?;
         close_except(&mut [0, 1, 2, fds.0, fds.1, fds.2]).step("close what is not needed")?;
+        Self::watching(fds, body, processes, wall)
+    }
+
+    /// Does as [`Duty::new`], but leaves the other descriptors open: for a process that is more than a warden.
+    ///
+    /// # Errors
+    /// When a descriptor is not open or the system refuses.
+    pub fn watching(
+        fds: (RawFd, RawFd, RawFd),
+        body: i32,
+        processes: usize,
+        wall: Duration,
+    ) -> Result<Self, Error> {
+        block_signals(true).step("block signals")?;
         Ok(Self {
             status: own(fds.0).step("use the status socket")?,
             runtime: own(fds.1).step("watch the runtime")?,
@@ -128,7 +139,7 @@ impl Duty {
         report
     }
 
-    fn watch(&self, ended: &mut Option<WaitStatus>) -> Why {
+    fn watch(&self, ended: &mut Option<Exit>) -> Why {
         let pulse = Pulse::new(self.body);
         loop {
             let childless = self.reap(ended);
@@ -170,7 +181,7 @@ impl Duty {
     }
 
     /// Kills and reaps until this process has no child, however they try to get away.
-    fn end(&self, ended: &mut Option<WaitStatus>) {
+    fn end(&self, ended: &mut Option<Exit>) {
         while !self.reap(ended) {
             kill_below(getpid().as_raw());
             if self.reap(ended) {
@@ -185,13 +196,13 @@ impl Duty {
     }
 
     /// Reaps what is dead; true when there is no child at all.
-    fn reap(&self, ended: &mut Option<WaitStatus>) -> bool {
+    fn reap(&self, ended: &mut Option<Exit>) -> bool {
         while matches!(self.signals.read_signal(), Ok(Some(_))) {}
         loop {
-            match waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::StillAlive) => return false,
-                Ok(status) if status.pid() == Some(self.body) => *ended = Some(status),
-                Ok(_) | Err(Errno::EINTR) => {}
+            match reap(-1) {
+                Ok(None) => return false,
+                Ok(Some((pid, exit))) if pid == self.body.as_raw() => *ended = Some(exit),
+                Ok(Some(_)) | Err(Errno::EINTR) => {}
                 Err(_) => return true,
             }
         }
@@ -207,12 +218,8 @@ impl Duty {
     }
 }
 
-fn report(why: Why, ended: Option<WaitStatus>) -> Report {
-    let (code, signal) = match ended {
-        Some(WaitStatus::Exited(_, code)) => (code, 0),
-        Some(WaitStatus::Signaled(_, signal, _)) => (0, signal as i32),
-        _ => (0, 0),
-    };
+fn report(why: Why, ended: Option<Exit>) -> Report {
+    let Exit { code, signal } = ended.unwrap_or_default();
     let (cpu_us, memory_bytes) = usage().unwrap_or_default();
     Report {
         why,
