@@ -168,8 +168,9 @@ def test_what_is_owed_for_ever_does_not_fill_memory(
     log = LogFile.open(None, "memory")
     log.append([scribe.opened()])
     for run in ("a", "b", "c"):
-        log.append([*scribe.run(run)[:2], scribe.closed(run)])
-        log.append(scribe.run(f"whole-{run}"))
+        whole = scribe.run(f"whole-{run}")
+        log.append([*scribe.run(run)[:2], *whole[:1]])
+        log.append([scribe.closed(run), *whole[1:]])
     assert (list(log._numbering._late), log._numbering._open) == (["b", "c"], {})
 
 
