@@ -73,6 +73,7 @@ class Mailbox(Generic[M]):
         self._capacity = capacity
         # Ordered dicts, not deques: a sender that gives up leaves from the middle in constant time.
         self._queue: OrderedDict[Envelope[M], None] = OrderedDict()
+        # Whoever makes room fills it from the lobby: nobody waits there unless the queue is full.
         self._lobby: OrderedDict[Envelope[M], None] = OrderedDict()
         self._in_hand: dict[Envelope[M], None] = {}
         self._sleeper: anyio.Event | None = None
@@ -96,8 +97,7 @@ class Mailbox(Generic[M]):
         except UNFIT as error:
             raise self.refuse(error) from error
         envelope = Envelope(message, self, asks=asks, sent_at=anyio.current_time())
-        # Whoever waits for room was here first.
-        if self._lobby or len(self._queue) >= self._capacity:
+        if len(self._queue) >= self._capacity:
             self._lobby[envelope] = None
         else:
             self._admit(envelope)

@@ -9,6 +9,7 @@ import pytest
 from authgate_async.actors.envelope import Envelope
 from authgate_async.errors import (
     ActorDiedError,
+    AskTimeoutError,
     InternalError,
     LogUnavailableError,
     UsageError,
@@ -68,6 +69,17 @@ async def test_an_answer_that_cannot_cross_fails_the_asker_only(exchange: Exchan
         envelope.reply(Odd())  # type: ignore[arg-type]
 
     with pytest.raises(UsageError, match="`Odd` cannot be put on a channel"):
+        await exchange(handler)
+
+
+async def test_an_answer_after_the_deadline_comes_too_late(exchange: Exchange, words: Any) -> None:
+    """Even before the asker has woken to its timeout, an answer does not replace it."""
+
+    def handler(envelope: Envelope[Any]) -> None:
+        envelope.expire()
+        envelope.reply(words.Sum(3))
+
+    with pytest.raises(AskTimeoutError):
         await exchange(handler)
 
 

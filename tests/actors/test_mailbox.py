@@ -134,6 +134,26 @@ async def test_a_sender_cancelled_as_it_is_admitted_leaves_nothing_behind(
     assert left == (["a", "b"] if scope.cancelled_caught else ["a", "b", "c"])
 
 
+async def test_a_question_that_is_withdrawn_makes_room(
+    box: Mailbox[Any], ref: Ref[Any], words: Any
+) -> None:
+    """The place of an ask that gave up goes to the sender that waits for room."""
+    scope = anyio.CancelScope()
+
+    async def ask() -> None:
+        with scope:
+            await ref.ask(words.Add(1), words.Sum, timeout=60)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(ask)
+        await anyio.wait_all_tasks_blocked()
+        for text in "ab":
+            group.start_soon(ref.tell, words.Note(text))
+            await anyio.wait_all_tasks_blocked()
+        scope.cancel()
+    assert texts(await box.batch(9)) == ["a", "b"]
+
+
 async def test_the_door_refuses_what_does_not_decode(
     box: Mailbox[Any], ref: Ref[Any], words: Any
 ) -> None:
