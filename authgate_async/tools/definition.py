@@ -78,7 +78,7 @@ class Tool:
         """
         try:
             checked = msgspec.convert(args, self._struct, strict=True)
-            data = canonical(msgspec.to_builtins(checked, order="sorted"))
+            data = canonical(msgspec.to_builtins(checked, order="deterministic"))
             values = self._decoder.decode(data)
         except ArgumentError as error:
             raise ArgumentError(f"tool `{self.name}`: {error}") from None

@@ -115,11 +115,13 @@ def _has_control(part: str) -> bool:
 
 # What is wrong with one name between slashes; the first that applies is told.
 _FAULTS: tuple[tuple[Callable[[str], bool], str], ...] = (
-    (lambda part: not part, "is an empty name; write no leading, trailing or double slash"),
     (_has_control, "has a control character or half a character"),
     (lambda part: "\\" in part, "has a backslash; write plain names joined by /"),
     (lambda part: ":" in part, "has a colon; drives and streams are not read"),
-    (lambda part: not _folded(part).strip(". "), "is no name; leave out `.` and `..`"),
+    (
+        lambda part: not _folded(part).strip(". "),
+        "is no name; leave out `.`, `..` and needless slashes",
+    ),
     (lambda part: part.endswith((".", " ")), "ends with a dot or a space"),
     (_is_device, "is the name of a device on Windows"),
     (lambda part: len(part.encode()) > _MAX_COMPONENT, f"is longer than {_MAX_COMPONENT} bytes"),

@@ -411,3 +411,13 @@ def test_the_package_stays_light() -> None:
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
+
+
+def test_a_set_has_one_order() -> None:
+    """An argument that is a set gives the same bytes in every process."""
+
+    @tool(resource="a:b", right="read", level="inline")
+    def tags(names: set[str]) -> int:
+        return len(names)
+
+    assert tags.bind({"names": ["c", "a", "b", "a"]}).args == b'{"names":["a","b","c"]}'
