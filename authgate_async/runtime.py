@@ -118,8 +118,10 @@ class Runtime:
         self._tasks = 0
 
     async def __aenter__(self) -> Self:
-        if self._parts is not None or self._closing:
+        if self._parts is not None:
             raise UsageError("a runtime is entered once; make a new one")
+        if self._closing:
+            raise ClosedError("the runtime was shut down before it began")
         async with AsyncExitStack() as stack:
             self._parts = await assemble(self._settings, stack)
             self._group = await stack.enter_async_context(anyio.create_task_group())
@@ -303,8 +305,9 @@ class Runtime:
         """
         if self._closing:
             self._cancel()
-        elif self._parts is not None:
-            self._drain()
+            return
+        self._drain()
+        if self._parts is not None:
             self._group.start_soon(self._cancel_after_grace)
 
     @property
