@@ -2,20 +2,25 @@
 
 ::
 
-    AuthgateError ├── UsageError               what was handed in is wrong; its sentence says where
-    and what to do │   ├── PolicyError              a policy file │   ├── PlanError                a
-    plan that a planner returned (the runtime turns it into a denial) │   ├── ArgumentError
-    a tool call's arguments (the runtime turns it into a denial) │   ├── ToolDefinitionError      a
-    function under `@tool` │   ├── TaskError                a task or a file of tasks │   ├──
-    RefusedError             a change of the registry that the kernel refused; carries its code │
-    ├── KeyFileError             a key file │   ├── WireError                text given to
-    `verify_json` │   └── LogCorruptError          a log that does not verify ├── UnavailableError
-    something outside is missing, full or gone; trying later can help │   ├── BackendMissingError
-    the native extension is not there │   ├── LogUnavailableError      the log cannot be written, or
-    another process holds it │   ├── SandboxUnavailableError  a process cannot be started or
-    confined │   ├── AskTimeoutError          an `ask` reached its deadline │   ├── ActorDiedError
-    the actor died with the request in its hands │   └── ClosedError              the runtime or the
-    mailbox is closed └── InternalError            a bug of ours: please report it
+    AuthgateError
+    ├── UsageError               what was handed in is wrong; the sentence says where
+    │   ├── PolicyError              a policy file
+    │   ├── PlanError                a planner's plan; the runtime turns it into a result
+    │   ├── ArgumentError            a tool call's arguments; the runtime denies it
+    │   ├── ToolDefinitionError      a function under `@tool`
+    │   ├── TaskError                a task or a file of tasks
+    │   ├── RefusedError             a registry change that the kernel refused
+    │   ├── KeyFileError             a key file
+    │   ├── WireError                text given to `verify_json`
+    │   └── LogCorruptError          a log that does not verify
+    ├── UnavailableError         something outside is missing, full or gone; later may help
+    │   ├── BackendMissingError      the native extension is not there
+    │   ├── LogUnavailableError      the log cannot be written, or another process holds it
+    │   ├── SandboxUnavailableError  a process cannot be started or confined
+    │   ├── AskTimeoutError          an `ask` reached its deadline
+    │   ├── ActorDiedError           the actor died with the request in its hands
+    │   └── ClosedError              the runtime or the mailbox is closed
+    └── InternalError            a bug of ours: please report it
 
 A denial is an answer, not an exception, and cancellation is never caught.
 """

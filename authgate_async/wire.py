@@ -132,9 +132,9 @@ class Action(_Array, frozen=True):
 class Verdict(_Array, frozen=True):
     """What the kernel decided about one action; its encoded bytes are what is signed.
 
-    `chains` has, for each request, the ids of the grants that justify it, from the actor's own grant
-    up to the root; empty for a public read and throughout a denial. `violations` and `warnings` are
-    pairs of code and sentence.
+    `chains` has, for each request, the ids of the grants that justify it, from the actor's own
+    grant up to the root; empty for a public read and throughout a denial. `violations` and
+    `warnings` are pairs of code and sentence.
     """
 
     action_id: str

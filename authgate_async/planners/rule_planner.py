@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from anyio import to_thread
+
 from authgate_async.errors import PlanError
 from authgate_async.planners.arithmetic import as_arithmetic, expressions
 from authgate_async.planners.lexer import Kind, Lexer, Token
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
 
     from authgate_async.planners.protocol import StepResult, Task
 
-__all__ = ["MAX_INTENT", "RulePlanner", "Sentence"]
+__all__ = ["MAX_INTENT", "RulePlanner", "Sentence", "steps_of"]
+
+_LONG = 512
+"""Characters of an intent that takes a millisecond or two to read."""
 
 MAX_INTENT = 64 * 2**10
 """Characters of an intent."""
@@ -47,18 +52,28 @@ class RulePlanner:
     def plan(self, task: Task, results: Sequence[StepResult]) -> object:
         """Return the steps in order of mention, or none if there are results already.
 
-        Raises:
-            PlanError: the intent has more than `MAX_INTENT` characters, or asks for more than
-                `MAX_STEPS` steps.
+        A long intent, which would hold up the event loop, is read in a thread: then what is
+        returned has to be awaited. Raises as `steps_of`.
         """
         if results:
             return []
-        if len(task.intent) > MAX_INTENT:
-            raise PlanError(f"the intent has more than {MAX_INTENT} characters; split the task")
-        steps = Sentence(task.intent).steps()
-        if len(steps) > MAX_STEPS:
-            raise PlanError(f"the intent asks for more than {MAX_STEPS} steps; split the task")
-        return steps
+        if len(task.intent) > _LONG:
+            return to_thread.run_sync(steps_of, task.intent)
+        return steps_of(task.intent)
+
+
+def steps_of(intent: str) -> list[Step]:
+    """Return the steps that a sentence asks for, in order of mention.
+
+    Raises:
+        PlanError: it has more than `MAX_INTENT` characters, or asks for more than `MAX_STEPS` steps.
+    """
+    if len(intent) > MAX_INTENT:
+        raise PlanError(f"the intent has more than {MAX_INTENT} characters; split the task")
+    steps = Sentence(intent).steps()
+    if len(steps) > MAX_STEPS:
+        raise PlanError(f"the intent asks for more than {MAX_STEPS} steps; split the task")
+    return steps
 
 
 class Sentence:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from authgate_async.errors import PlanError
 from authgate_async.planners.parse import MAX_STEPS, parse_plan
 from authgate_async.planners.protocol import StepResult, Task
-from authgate_async.planners.rule_planner import MAX_INTENT, RulePlanner, Sentence
+from authgate_async.planners.rule_planner import MAX_INTENT, RulePlanner, Sentence, steps_of
 from authgate_async.tools import ToolSet
 
 if TYPE_CHECKING:
@@ -128,7 +129,15 @@ def test_it_plans_once() -> None:
 def test_too_much_is_a_plan_error(intent: str, sentence: str) -> None:
     """An intent beyond the limits is refused with a sentence."""
     with pytest.raises(PlanError, match=sentence):
-        RulePlanner().plan(Task("a", intent), [])
+        steps_of(intent)
+
+
+async def test_a_long_intent_is_read_off_the_event_loop() -> None:
+    """What would hold up the loop comes as something to await, and is the same plan."""
+    intent = "Please, if you can, " * 50 + "compute 2+2"
+    raw = RulePlanner().plan(Task("a", intent), [])
+    assert isawaitable(raw)
+    assert await raw == steps_of(intent)
 
 
 _PLAIN = (
@@ -145,14 +154,13 @@ _intents = st.one_of(st.text(max_size=200), _sentences.map(" ".join), _sentences
 @given(_intents)
 def test_any_text_gives_a_plan_or_a_plan_error(intent: str) -> None:
     """No text makes the planner raise anything else, and the same text gives the same plan."""
-    task = Task("a", intent)
     try:
-        first = RulePlanner().plan(task, [])
+        first = steps_of(intent)
     except PlanError:
         with pytest.raises(PlanError):
-            RulePlanner().plan(task, [])
+            steps_of(intent)
     else:
-        assert RulePlanner().plan(task, []) == first
+        assert steps_of(intent) == first
 
 
 NASTY = [
