@@ -267,6 +267,7 @@ mod tests {
     )]
 
     use super::*;
+    use crate::permit::tests::bogus;
 
     /// A kernel of which one lock is poisoned.
     fn broken(poison: impl Fn(&Kernel) + Sync) -> Kernel {
@@ -325,5 +326,17 @@ mod tests {
             kernel.redeem(&encode(&vec![use_up]), 0),
             Err(KernelError::Poisoned)
         );
+    }
+
+    #[test]
+    fn a_seal_that_was_verified_is_not_verified_again() {
+        let Ok(kernel) = Kernel::new(&[1; 32], &[2; 32], 1) else {
+            panic!("the lengths are right")
+        };
+        assert_eq!(kernel.is_genuine(&bogus(1)), Ok(false));
+        if let Ok(mut seals) = kernel.seals.lock() {
+            seals.insert(bogus(1));
+        }
+        assert_eq!(kernel.is_genuine(&bogus(1)), Ok(true));
     }
 }

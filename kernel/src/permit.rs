@@ -116,3 +116,17 @@ pub fn verify_signed(key: &VerifyingKey, signed: &[u8]) -> bool {
 pub fn verify_head(key: &VerifyingKey, head: &Hash, signature: &[u8]) -> bool {
     verifies(key, &Statement::head(head), signature)
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A seal that no key has made.
+    pub(crate) fn bogus(size: u64) -> Seal {
+        Seal {
+            root: [0; 32],
+            size,
+            signature: [0; 64],
+        }
+    }
+}

@@ -89,6 +89,7 @@ impl Seals {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::permit::tests::bogus;
 
     fn spent() -> Spent {
         Spent::new(100, RandomState::with_seeds(1, 2, 3, 4))
@@ -128,5 +129,16 @@ mod tests {
         assert!(spent.spend([1; 16], 150, 60));
         assert!(spent.spend([2; 16], 950, 900));
         assert!(!spent.spend([1; 16], 150, 60));
+    }
+
+    #[test]
+    fn the_last_seals_are_remembered_and_no_more() {
+        let mut seals = Seals::new(RandomState::with_seeds(1, 2, 3, 4));
+        for size in 0..2_000 {
+            seals.insert(bogus(size));
+            seals.insert(bogus(size));
+        }
+        assert_eq!((seals.known.len(), seals.order.len()), (1_024, 1_024));
+        assert!(seals.contains(&bogus(976)) && !seals.contains(&bogus(975)));
     }
 }

@@ -77,3 +77,27 @@ pub(crate) fn hex<'a>(bytes: impl IntoIterator<Item = &'a u8>) -> String {
         .filter_map(|digit| char::from_digit(digit.into(), 16))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes of 2^255 - 19 and a little more or less, with or without the sign bit.
+    fn near_the_prime(more: i8, sign: u8) -> [u8; 32] {
+        let mut bytes = [0xff; 32];
+        bytes[0] = 0xed_u8.wrapping_add_signed(more);
+        bytes[31] = 0x7f | sign;
+        bytes
+    }
+
+    #[test]
+    fn a_second_encoding_of_a_point_is_not_canonical() {
+        for sign in [0, 0x80] {
+            assert!(is_canonical(&near_the_prime(-1, sign)));
+            assert!(!is_canonical(&near_the_prime(0, sign)));
+            assert!(!is_canonical(&near_the_prime(1, sign)));
+            assert!(!is_canonical(&near_the_prime(18, sign)));
+        }
+        assert!(is_canonical(&[0; 32]));
+    }
+}

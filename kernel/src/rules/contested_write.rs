@@ -18,8 +18,8 @@ pub(crate) fn is_contested(
         let record = case.registry.grants.get(grant);
         record.is_some_and(|record| record.holder == holder)
     };
-    let known =
-        |holder| case.actor == Some(holder) || links.iter().any(|grant| holds(grant, holder));
+    // The actor is among them: it holds the first link.
+    let known = |holder| links.iter().any(|grant| holds(grant, holder));
     scopes.iter().any(|scope| {
         case.registry
             .is_contested(resource, *scope, case.now, known)
