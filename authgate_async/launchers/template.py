@@ -46,7 +46,7 @@ inside = False
 _decoder = msgspec.msgpack.Decoder(Order)
 
 
-class _Template:
+class _Template:  # pragma: no cover - nothing measures here
     def __init__(self, control: socket.socket, scratch: str) -> None:
         self._control = control
         self._scratch = scratch
@@ -144,12 +144,16 @@ class _Template:
                     yield pid, status
 
 
-def _tell(status: socket.socket, message: bytes) -> None:
+def _tell(
+    status: socket.socket, message: bytes
+) -> None:  # pragma: no cover - nothing measures here
     with contextlib.suppress(OSError):  # nobody listens any more
         status.send(message, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
 
-def main(control_fd: int, scratch: str, runtime: int) -> None:
+def main(
+    control_fd: int, scratch: str, runtime: int
+) -> None:  # pragma: no cover - nothing measures here
     """Serve the runtime at the other end of `control_fd` until it hangs up; remove `scratch`."""
     global inside  # noqa: PLW0603 - a process becomes a template once
     inside = True

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::prctl::set_child_subreaper;
+use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
 use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::signal::Signal;
 use nix::sys::signalfd::SignalFd;
 use nix::sys::time::TimeValLike;
 use nix::unistd::{Pid, getpid, setsid};
@@ -68,10 +69,13 @@ impl Report {
 
 /// Makes this process, just forked by the template, the leader of a session and the parent of all orphans below it.
 ///
+/// If a body stops it and the template then dies, nobody is left who could let it go on: the kernel does.
+///
 /// # Errors
 /// When the system refuses.
 pub fn lead() -> Result<(), Error> {
     setsid().step("start a session")?;
+    set_pdeathsig(Signal::SIGCONT).step("ask to be woken")?;
     set_child_subreaper(true).step("adopt orphans")
 }
 

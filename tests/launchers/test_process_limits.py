@@ -45,6 +45,7 @@ GOOD = struct.pack("<cQ", b"R", 1).hex() + "37"
         ("vanish", {"status": 3}, {}, "raised"),
         ("die", {"number": 9}, {}, "killed"),
         ("die", {"number": 11}, {}, "killed"),
+        ("die", {"number": 40}, {}, "killed"),
         ("forge", {"data": "", "status": 0}, {}, "raised"),
         ("forge", {"data": "52", "status": 0}, {}, "raised"),
         ("forge", {"data": BIG, "status": 0}, {}, "raised"),

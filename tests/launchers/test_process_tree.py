@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
+from authgate_async.launchers import spawning
 from authgate_async.launchers.process import ProcessLauncher
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ async def test_leaving_ends_calls(call: Make, fifo: Any) -> None:
 
 RUNTIME = """
 import sys, anyio
+from authgate_async.launchers import process, spawning
 from authgate_async.launchers.process import ProcessLauncher
 from authgate_async.launchers.protocol import Call, Limits, ToolRef
 async def main():
@@ -98,6 +100,32 @@ def test_death_of_the_runtime(fifo: Any, tmp_path: Path) -> None:
         assert readers.read() == b""  # blocks until the last one is dead
     while list(tmp_path.glob("authgate-*")):  # the template removes its folder as its last act
         os.sched_yield()
+
+
+async def test_death_of_the_warden(launcher: ProcessLauncher, call: Make, fifo: Any) -> None:
+    """A call that kills the process that watches it is killed whole."""
+    ended = await launcher.launch(call("kill_warden", {"fifo": fifo.path}))
+    assert ended.cause == "killed"
+    assert fifo.marks() == 1
+
+
+async def test_stubborn_call(call: Make, fifo: Any) -> None:
+    """A call that stops all that could end it is reported at its deadline, and ended after it."""
+    async with ProcessLauncher(processes=1) as own:
+        made = call("stop_all_above", {"fifo": fifo.path}, wall_ms=500)
+        assert (await own.launch(made)).cause == "deadline"
+        assert len(own._running) == 1
+        assert (await own.launch(call("add", {"a": 1, "b": 1}))).cause == "returned"
+        assert fifo.marks() == 1
+
+
+async def test_deaf_template(call: Make, fifo: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the template cannot be woken, it is killed, which wakes the wardens."""
+    monkeypatch.setattr(spawning.TemplateProcess, "wake", lambda _: None)
+    async with ProcessLauncher(processes=1) as own:
+        made = call("stop_all_above", {"fifo": fifo.path}, wall_ms=500)
+        assert (await own.launch(made)).cause == "deadline"
+    assert fifo.marks() == 1
 
 
 async def test_death_of_the_template(call: Make, fifo: Any) -> None:

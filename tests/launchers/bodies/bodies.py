@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import resource
@@ -208,8 +209,7 @@ def breed(count: int) -> int:
 def kill_template(fifo: str) -> None:
     """Kill the grandparent and wait."""
     mark(fifo)
-    status = Path(f"/proc/{os.getppid()}/stat").read_text().rpartition(")")[2].split()
-    os.kill(int(status[1]), signal.SIGKILL)
+    os.kill(template(), signal.SIGKILL)
     time.sleep(600)
 
 
@@ -225,3 +225,32 @@ def say_and_spin(out: str) -> NoReturn:
 def nap(seconds: float) -> None:
     """Wait a little."""
     time.sleep(seconds)
+
+
+def untie() -> None:
+    """Do not die with the warden."""
+    ctypes.CDLL(None).prctl(1, 0, 0, 0, 0)
+
+
+def template() -> int:
+    """Return the process above the warden."""
+    text = Path(f"/proc/{os.getppid()}/stat").read_text()
+    return int(text.rpartition(")")[2].split()[1])
+
+
+@Stub
+def kill_warden(fifo: str) -> None:
+    """Kill the parent and wait."""
+    untie()
+    mark(fifo)
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(600)
+
+
+@Stub
+def stop_all_above(fifo: str) -> None:
+    """Stop the template, then the warden, and wait."""
+    mark(fifo)
+    os.kill(template(), signal.SIGSTOP)
+    os.kill(os.getppid(), signal.SIGSTOP)
+    time.sleep(600)

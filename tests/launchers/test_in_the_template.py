@@ -1,0 +1,136 @@
+"""What the template and the body do, looked at from within one process."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from authgate_async.launchers import body, loading, template
+from authgate_async.launchers.frames import MEMORY_FRAME, Input, read_frame
+from authgate_async.launchers.protocol import Limits, ToolRef
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Raising:
+    """A tool that raises what it is given."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def invoke(self, args: bytes, folders: tuple[Any, ...]) -> bytes:
+        """Raise."""
+        del args, folders
+        raise self.error
+
+
+class Echo:
+    """A tool that gives back its arguments."""
+
+    def invoke(self, args: bytes, folders: tuple[Any, ...]) -> bytes:
+        """Return the arguments."""
+        assert folders == ()
+        return args
+
+
+@pytest.fixture(autouse=True)
+def _plain_streams(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give the body streams of the kind that it has, and nothing of ours."""
+    with Path(os.devnull).open("w") as out, Path(os.devnull).open("w") as err:
+        monkeypatch.setattr(sys, "stdout", out)
+        monkeypatch.setattr(sys, "stderr", err)
+        yield
+    gc.unfreeze()
+
+
+def outcome(tool: Any) -> tuple[str, bytes]:
+    """Run a tool as a body does."""
+    return read_frame(body._outcome(tool, Input(b"[1]", ())))
+
+
+def test_outcomes() -> None:
+    """A result, an error, an exit and a lack of memory each have their frame."""
+    assert outcome(Echo()) == ("result", b"[1]")
+    assert outcome(Raising(ValueError("x"))) == ("error", b"ValueError: x")
+    assert outcome(Raising(SystemExit(2))) == ("error", b"SystemExit: 2")
+    assert outcome(Raising(MemoryError())) == ("memory", b"")
+
+
+def test_no_memory_for_the_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When there is no memory left even to say so, the frame made beforehand says it."""
+
+    def refuse(_: BaseException) -> bytes:
+        raise MemoryError
+
+    monkeypatch.setattr(body, "error_frame", refuse)
+    assert body._error(ValueError()) == MEMORY_FRAME
+
+
+def test_streams_that_the_tool_broke(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream that cannot be flushed changes nothing of the outcome."""
+
+    class Spoiler(Echo):
+        def invoke(self, args: bytes, folders: tuple[Any, ...]) -> bytes:
+            monkeypatch.setattr(sys, "stdout", None)
+            return super().invoke(args, folders)
+
+    assert outcome(Spoiler()) == ("result", b"[1]")
+
+
+def test_input_and_refusal() -> None:
+    """The input is read whole from its start; a refusal goes to the pipe that is there."""
+    read, write = os.pipe()
+    file = os.memfd_create("test")
+    os.write(file, msgspec.msgpack.encode(Input(b"{}", ())))
+    assert msgspec.msgpack.decode(body._read(file), type=Input) == Input(b"{}", ())
+    body._refuse(write, b"no")
+    assert os.read(read, 9) == b"no"
+    for fd in (read, write, file):
+        os.close(fd)
+
+
+def test_we_are_no_template() -> None:
+    """A process that only imports the template's module is none, and may start launchers."""
+    assert template.inside is False
+
+
+def test_numbers() -> None:
+    """The limits go to the native side in its order."""
+    limits = Limits(cpu_seconds=1, memory_bytes=2, file_bytes=3, open_files=4, processes=5)
+    assert body._numbers(limits) == (1, 2, 3, 4, 5)
+
+
+def test_warm_up() -> None:
+    """Warming up runs without a tool and leaves no descriptor."""
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    body.warm_up()
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+def test_loading_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tool is found once, and then remembered."""
+    monkeypatch.setattr(loading, "_loaded", {})
+    ref = ToolRef("bodies", "add")
+    assert loading.load(ref) is loading.load(ref)
+    assert [*loading._loaded] == [ref]
+
+
+def test_loading_scripts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A script is run once for all its tools; one that fails is run again."""
+    monkeypatch.setattr(loading, "_loaded", {})
+    monkeypatch.delitem(sys.modules, loading.SCRIPT_NAME, raising=False)
+    script = tmp_path / "script.txt"
+    script.write_text("raise ValueError")
+    with pytest.raises(ValueError):  # noqa: PT011
+        loading.load(ToolRef("__main__", "a", str(script)))
+    script.write_text("class A:\n  def invoke(self): ...\na = A()\nb = A()\n")
+    tools = [loading.load(ToolRef("__main__", name, str(script))) for name in ("a", "b")]
+    assert {type(tool).__module__ for tool in tools} == {loading.SCRIPT_NAME}
+    del sys.modules[loading.SCRIPT_NAME]
