@@ -23,7 +23,7 @@ __all__ = ["LOCK_NAME", "LOG_NAME", "Storage"]
 LOG_NAME = "log.jsonl"
 LOCK_NAME = "lock"
 
-_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _PRIVATE_FILE = 0o600
 _PRIVATE_FOLDER = 0o700
 

@@ -71,6 +71,15 @@ def test_closing_twice_or_without_records_changes_nothing(scribe: Scribe, folder
     assert (folder / "log.jsonl").stat().st_size == size
 
 
+def test_a_seal_is_written_once(scribe: Scribe) -> None:
+    """Closing again after a session with records adds no second seal."""
+    log = LogFile.open(None, "memory")
+    log.append([scribe.opened()])
+    log.close(scribe.kernel.sign_head)
+    log.close(scribe.kernel.sign_head)
+    assert log.count == 2
+
+
 def test_a_closed_log_takes_nothing(scribe: Scribe, folder: Path) -> None:
     """Appending after closing is an error that says so."""
     log = LogFile.open(folder, "os")
