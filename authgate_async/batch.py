@@ -44,7 +44,8 @@ class Batch:
         self._scope = anyio.CancelScope()
         self._feeding = anyio.CancelScope()
         self._draining = False
-        self._queues: dict[str, deque[Task]] = {}
+        # Lists, though their head is what is taken: thousands of agents have one task each.
+        self._queues: dict[str, list[Task]] = {}
         self._agents = anyio.Semaphore(concurrency)
         self._backlog = anyio.Semaphore(4 * concurrency)
         self._results: deque[RunResult] = deque()
@@ -120,7 +121,7 @@ class Batch:
         if queue is not None:
             queue.append(task)
             return
-        self._queues[agent] = deque([task])
+        self._queues[agent] = [task]
         await self._agents.acquire()
         group.start_soon(self._work, agent)
 
@@ -128,7 +129,7 @@ class Batch:
         """Run the tasks of one agent until none waits."""
         queue = self._queues[agent]
         while queue and not self._draining:
-            result = await self._run(queue.popleft())
+            result = await self._run(queue.pop(0))
             self._backlog.release()
             await self._room.acquire()
             self._results.append(result)

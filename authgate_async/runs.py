@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 from contextlib import suppress
 from hashlib import sha256
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 import msgspec
@@ -30,7 +30,7 @@ from authgate_async.messages import (
 from authgate_async.planners.protocol import Step, StepResult, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from authgate_async.actors.reference import Ref
     from authgate_async.messages import (
@@ -120,8 +120,11 @@ class RunDriver:
 
     async def _steps(self, run: Run) -> None:
         while True:
-            request = PlanRequest(run.id, run.task, tuple(run.results))
-            plan = await self._planner.ask(request, Plan, timeout=self._timeouts.plan)
+            plan = await self._planner.ask(
+                PlanRequest(run.id, run.task, tuple(run.results)),
+                Plan,
+                timeout=self._timeouts.plan,
+            )
             if plan.error:
                 run.end("failed", plan.error)
                 return
@@ -133,21 +136,30 @@ class RunDriver:
 
     async def _step(self, run: Run, step: Step) -> bool:
         """Propose and execute one step; False ends the run."""
+        execution = await self._propose(run, step)
+        if execution is None:
+            return False
+        run.executing = True
+        finished = await execution
+        run.executing = False
+        return run.finished(finished)
+
+    async def _propose(self, run: Run, step: Step) -> Coroutine[Any, Any, Finished] | None:
+        """Return what executes the step if it is permitted.
+
+        A coroutine and not the permit: thousands may wait for their calls, and none of them holds
+        on to bytes that are the supervisor's by then.
+        """
         proposal = run.proposal(step)
         if run.sign is not None:
             proposal = self._proven(proposal, run.sign)
         decided = await self._gate.ask(proposal, Decided, timeout=self._timeouts.decide)
-        run.opening = None
+        run.decided(step, decided)
         if not decided.permit:
-            run.denied(step, decided)
-            return False
-        execute = Execute(
-            run.id, len(run.results), run.task.agent, decided.permit, step.tool, decided.args
-        )
-        run.executing = True
-        finished = await self._supervisor.ask(execute, Finished, timeout=self._timeouts.execute)
-        run.executing = False
-        return run.finished(step, decided, finished)
+            return None
+        agent, seq = run.task.agent, len(run.results)
+        execute = Execute(run.id, seq, agent, decided.permit, step.tool, decided.args)
+        return self._supervisor.ask(execute, Finished, timeout=self._timeouts.execute)
 
     def _proven(self, proposal: Propose, sign: Sign) -> Propose:
         """Sign the action that the gate will make of this; what it turns away stays unsigned."""
@@ -184,6 +196,19 @@ class RunDriver:
 class Run:
     """What is known of one run so far; made by `RunDriver.open`."""
 
+    __slots__ = (
+        "error",
+        "executing",
+        "id",
+        "kind",
+        "opening",
+        "results",
+        "sign",
+        "status",
+        "step",
+        "task",
+    )
+
     def __init__(self, run: str, task: Task, kind: str, now: int, sign: Sign | None) -> None:
         self.id = run
         self.sign = sign
@@ -193,6 +218,7 @@ class Run:
         self.status: Status = "done"
         self.error = ""
         self.executing = False
+        self.step: StepResult
         self.opening: RunOpened | None = RunOpened(
             run=run,
             task=task.id,
@@ -218,36 +244,32 @@ class Run:
             self.opening,
         )
 
-    def denied(self, step: Step, decided: Decided) -> None:
-        """Note a denial, which ends the run."""
-        self.end("denied")
-        self.results.append(
-            StepResult(
-                seq=len(self.results),
-                tool=step.tool,
-                action_id=decided.action_id,
-                permitted=False,
-                codes=decided.codes,
-                sentences=decided.sentences,
-                warnings=decided.warnings,
-            )
+    def decided(self, step: Step, decided: Decided) -> None:
+        """Note a decision; a denial ends the run."""
+        self.opening = None
+        self.step = StepResult(
+            seq=len(self.results),
+            tool=step.tool,
+            action_id=decided.action_id,
+            permitted=bool(decided.permit),
+            codes=decided.codes,
+            sentences=decided.sentences,
+            warnings=decided.warnings,
         )
+        if not decided.permit:
+            self.results.append(self.step)
+            self.end("denied")
 
-    def finished(self, step: Step, decided: Decided, finished: Finished) -> bool:
-        """Note how a call ended; False if its permit was refused, which ends the run."""
-        self.results.append(
-            StepResult(
-                seq=len(self.results),
-                tool=step.tool,
-                action_id=decided.action_id,
-                permitted=True,
-                codes=(finished.refusal,) if finished.refusal else (),
-                warnings=decided.warnings,
-                cause=finished.cause or "",
-                value=msgspec.json.decode(finished.result) if finished.result else None,
-                error=finished.error,
-            )
+    def finished(self, finished: Finished) -> bool:
+        """Note how the call ended; False if its permit was refused, which ends the run."""
+        result = msgspec.structs.replace(
+            self.step,
+            codes=(finished.refusal,) if finished.refusal else (),
+            cause=finished.cause or "",
+            value=msgspec.json.decode(finished.result) if finished.result else None,
+            error=finished.error,
         )
+        self.results.append(result)
         if finished.refusal:
             self.end("failed", finished.error)
         return not finished.refusal

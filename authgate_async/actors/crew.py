@@ -59,22 +59,16 @@ class Crew:
 
     async def start(
         self, function: Callable[[Unpack[Ts]], Awaitable[object]], *args: *Ts
-    ) -> anyio.CancelScope:
-        """Wait for a free place and start a child; cancel it by the scope that is returned."""
+    ) -> anyio.TaskHandle[None]:
+        """Wait for a free place and start a child; cancel it by the handle that is returned."""
         await self._places.acquire()
-        scope = anyio.CancelScope()
-        self._group.start_soon(self._work, scope, function, args)
-        return scope
+        return self._group.create_task(self._work(function, args))
 
     async def _work(
-        self,
-        scope: anyio.CancelScope,
-        function: Callable[[Unpack[Ts]], Awaitable[object]],
-        args: tuple[*Ts],
+        self, function: Callable[[Unpack[Ts]], Awaitable[object]], args: tuple[*Ts]
     ) -> None:
         try:
-            with scope:
-                await function(*args)
+            await function(*args)
         except Exception as error:
             if self._on_crash is None:
                 raise

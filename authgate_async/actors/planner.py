@@ -41,8 +41,8 @@ class PlannerActor:
                 for envelope in batch:
                     raw = self._ask(envelope.message)
                     if isawaitable(raw):
-                        scope = await crew.start(self._await, envelope, raw)
-                        envelope.on_abandoned(scope.cancel)
+                        handle = await crew.start(self._await, envelope, raw)
+                        envelope.on_abandoned(handle.cancel)
                     else:
                         envelope.reply(_parsed(raw))
 

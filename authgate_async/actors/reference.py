@@ -26,6 +26,10 @@ SLACK = 64
 """So many dead entries are not worth a clean-up."""
 
 
+_Watch = list[Any]
+"""When, a number that decides between equals, and the envelope, until it is let go."""
+
+
 class Deadlines:
     """Ends overdue asks, all from one task.
 
@@ -34,24 +38,27 @@ class Deadlines:
     """
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Envelope[Any]]] = []
+        self._heap: list[_Watch] = []
         self._order = count()
         self._live = 0
         self._wake_at = -math.inf
         self._sooner: anyio.Event | None = None
 
-    def watch(self, envelope: Envelope[Any], at: float) -> None:
+    def watch(self, envelope: Envelope[Any], at: float) -> _Watch:
         """Expire the envelope at this time of `anyio.current_time()`, in seconds."""
-        heappush(self._heap, (at, next(self._order), envelope))
+        watch: _Watch = [at, next(self._order), envelope]
+        heappush(self._heap, watch)
         self._live += 1
         if at < self._wake_at and self._sooner is not None:
             self._sooner.set()
+        return watch
 
-    def forget(self) -> None:
-        """One of the watched envelopes is settled or abandoned."""
+    def forget(self, watch: _Watch) -> None:
+        """Let go of an envelope that is settled or abandoned."""
+        watch[2] = None
         self._live -= 1
         if len(self._heap) > 2 * self._live + SLACK:
-            self._heap = [entry for entry in self._heap if entry[2].live]
+            self._heap = [entry for entry in self._heap if entry[2] is not None]
             heapify(self._heap)
 
     async def run(self) -> NoReturn:
@@ -62,8 +69,10 @@ class Deadlines:
             with anyio.CancelScope(deadline=self._wake_at):
                 await self._sooner.wait()
             now = anyio.current_time()
-            while self._heap and (self._heap[0][0] <= now or not self._heap[0][2].live):
-                heappop(self._heap)[2].expire()
+            while self._heap and (self._heap[0][2] is None or self._heap[0][0] <= now):
+                envelope = heappop(self._heap)[2]
+                if envelope is not None:
+                    envelope.expire()
 
 
 class Ref(Generic[M]):
@@ -112,12 +121,13 @@ class Ref(Generic[M]):
         if not 0 < timeout < math.inf:
             raise InternalError(f"`{self.name}` was asked with a timeout of {timeout}")
         envelope = self._post(message, asks=True)
-        self._deadlines.watch(envelope, envelope.sent_at + timeout)
+        del message  # thousands may wait here: hold on to nothing
+        watch = self._deadlines.watch(envelope, envelope.sent_at + timeout)
         try:
             await envelope.wait()
         finally:
             envelope.abandon()
-            self._deadlines.forget()
+            self._deadlines.forget(watch)
         data = envelope.outcome()
         try:
             decoded: A = decoder(answer)(data)

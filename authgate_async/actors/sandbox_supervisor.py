@@ -158,17 +158,18 @@ class SandboxSupervisor:
                 self._recorder.close()
 
     async def _serve(self, batch: list[Envelope[SupervisorMessage]], crew: Crew) -> None:
-        calls: list[Envelope[Execute]] = []
-        for envelope in batch:
-            if isinstance(envelope.message, Execute):
-                calls.append(cast("Envelope[Execute]", envelope))
+        calls = [
+            cast("Envelope[Execute]", envelope)
+            for envelope in batch
+            if isinstance(envelope.message, Execute)
+        ]
         for call, redeemed in zip(calls, await self._redeem(calls), strict=True):
             self._recorder.expect(call.message.run)
             if redeemed.code:
                 self._refuse(call, redeemed)
             else:
-                scope = await crew.start(self._execute, call)
-                call.on_abandoned(scope.cancel)
+                handle = await crew.start(self._execute, call)
+                call.on_abandoned(handle.cancel)
         for envelope in batch:
             if isinstance(envelope.message, Settle):
                 self._recorder.settle(cast("Envelope[Settle]", envelope))
@@ -185,35 +186,41 @@ class SandboxSupervisor:
         )
 
     async def _execute(self, envelope: Envelope[Execute]) -> None:
-        message = envelope.message
-        verdict = _verdict(_signed(message.permit).verdict)
-        tool = self._tools[message.tool]
+        tool = self._tools[envelope.message.tool]
         launcher = self._launchers[tool.level]
+        call, action_digest = self._call(envelope.message, tool)
+        # The permit is spent; thousands of calls may wait here, so let go of its bytes.
+        envelope.message = msgspec.structs.replace(envelope.message, permit=b"")
         ended = Ended("cancelled", error="the call was cancelled")
         try:
-            ended = await launcher.launch(self._call(message, verdict, tool))
+            ended = await launcher.launch(call)
         finally:
-            self._record(envelope, verdict, ended, launcher.layers)
+            self._record(envelope, call.action_id, action_digest, ended, launcher.layers)
 
-    def _call(self, message: Execute, verdict: Verdict, tool: Tool) -> Call:
+    def _call(self, message: Execute, tool: Tool) -> tuple[Call, bytes]:
+        """Return the call that a redeemed permit is for, and the digest of its action."""
+        verdict = _verdict(_signed(message.permit).verdict)
         folders = tuple(
             Folder(request.rtype, request.name, path, request.scope, request.right)
             for request in verdict.requests
             if (path := self._folders.get((request.rtype, request.name))) is not None
         )
-        return Call(verdict.action_id, tool.ref, message.args, folders, self._limits[tool.name])
+        limits = self._limits[tool.name]
+        call = Call(verdict.action_id, tool.ref, message.args, folders, limits)
+        return call, verdict.action_digest
 
     def _record(
         self,
         envelope: Envelope[Execute],
-        verdict: Verdict,
+        action_id: str,
+        action_digest: bytes,
         ended: Ended,
         layers: tuple[str, ...],
     ) -> None:
         message = envelope.message
         outcome = Outcome(
-            action_digest=verdict.action_digest.hex(),
-            action_id=verdict.action_id,
+            action_digest=action_digest.hex(),
+            action_id=action_id,
             capped=ended.capped,
             cause=ended.cause,
             cpu_us=ended.usage.cpu_us,
@@ -231,7 +238,7 @@ class SandboxSupervisor:
         answer = Finished(ended.cause, ended.result, ended.error)
         self._recorder.add(envelope, outcome, answer)
         if ended.cause != "returned":
-            self._tell(message, verdict.action_id, "call failed", ended.cause, ended.error)
+            self._tell(message, action_id, "call failed", ended.cause, ended.error)
 
     def _refuse(self, envelope: Envelope[Execute], redeemed: Redeemed) -> None:
         message = envelope.message

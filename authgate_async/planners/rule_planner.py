@@ -66,7 +66,7 @@ def steps_of(intent: str) -> list[Step]:
     """Return the steps that a sentence asks for, in order of mention.
 
     Raises:
-        PlanError: it has more than `MAX_INTENT` characters, or asks for more than `MAX_STEPS` steps.
+        PlanError: it is longer than `MAX_INTENT`, or asks for more than `MAX_STEPS` steps.
     """
     if len(intent) > MAX_INTENT:
         raise PlanError(f"the intent has more than {MAX_INTENT} characters; split the task")

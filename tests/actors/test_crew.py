@@ -66,17 +66,17 @@ async def test_a_reported_crash_ends_nothing() -> None:
 
 
 async def test_one_child_can_be_cancelled() -> None:
-    """The scope that `start` returns ends that child only, and frees its place."""
+    """The handle that `start` returns ends that child only, and frees its place."""
     done: list[str] = []
 
     async def child() -> None:
         done.append("other")
 
     async with Crew(1, on_crash=None) as crew:
-        scope = await crew.start(anyio.sleep_forever)
-        scope.cancel()
+        handle = await crew.start(anyio.sleep_forever)
+        handle.cancel()
         await crew.start(child)
-    assert scope.cancelled_caught
+    assert handle.status is anyio.TaskHandle.Status.CANCELLED
     assert done == ["other"]
 
 
