@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -121,7 +122,7 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> Parts:
         ),
     }
     supervisor = await stack.enter_async_context(
-        supervise(grace=settings.grace, on_crash=_Crashes(settings.oplog))
+        supervise(grace=settings.grace, on_crash=_Crashes(settings.oplog), clock=time.monotonic)
     )
     parts = Parts(kernel, tools, supervisor)
     _start(parts, settings, file, launchers)

@@ -96,7 +96,7 @@ class Right(IntFlag):
     DELEGATE = 8
 
 
-class _Array(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class _Array(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """A positional message."""
 
 

@@ -36,7 +36,7 @@ RIVALS = {"langgraph": "langgraph_loop", "autogen-core": "autogen_ask"}
 
 
 @tool(resource="compute:echo", right="execute", level="inline")
-async def echo(text: str) -> str:
+def echo(text: str) -> str:
     """Give the text back."""
     return text
 

@@ -6,6 +6,7 @@
     envelope.py      one message on its way; settled exactly once
     mailbox.py       bounded, in order, pushing back; `Inbox` is the actor's view of it
     reference.py     `Ref`: tell and ask; one task ends all overdue asks
+    waiter.py        what one task waits for, as cheap as the loop can make it
     crew.py          bounded child tasks for slow waits
     supervision.py   restart, escalate, drain
 

@@ -61,7 +61,10 @@ class Crew:
         self, function: Callable[[Unpack[Ts]], Awaitable[object]], *args: *Ts
     ) -> anyio.TaskHandle[None]:
         """Wait for a free place and start a child; cancel it by the handle that is returned."""
-        await self._places.acquire()
+        try:
+            self._places.acquire_nowait()
+        except anyio.WouldBlock:
+            await self._places.acquire()
         return self._group.create_task(self._work(function, args))
 
     async def _work(

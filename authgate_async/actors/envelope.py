@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-import anyio
-
 from authgate_async.actors.channel import Failure, encode
 from authgate_async.errors import (
     ActorDiedError,
@@ -63,7 +61,7 @@ class Envelope(Generic[M]):
         self.sent_at = sent_at
         self.accepted = False
         self._holder = holder
-        self._wake = anyio.Event() if asks else None
+        self._wake = holder.waiter() if asks else None
         self._outcome: bytes | Failure = b""
         self._settled = False
         self._gone = False
@@ -164,7 +162,7 @@ class Envelope(Generic[M]):
     async def wait(self) -> None:
         """Wait until an `ask` is settled, or a `tell` admitted or refused."""
         if self._wake is None:
-            self._wake = anyio.Event()
+            self._wake = self._holder.waiter()
         await self._wake.wait()
 
     def abandon(self) -> None:

@@ -39,8 +39,11 @@ __all__ = ["Gate"]
 BATCH = 512
 """Steps decided in one kernel call at most."""
 
-IN_FLIGHT = 4
-"""Batches between mailbox and disk at most: one at the disk, one in the kernel, two between."""
+IN_FLIGHT = 2
+"""Batches between mailbox and disk at most: one at the disk, one in the kernel.
+
+More of them are smaller, and cost more thread switches than they save waiting.
+"""
 
 _signed = msgspec.msgpack.Decoder(list[SignedVerdict]).decode
 _verdict = msgspec.msgpack.Decoder(Verdict).decode

@@ -16,11 +16,14 @@ import msgspec
 
 from authgate_async.actors.channel import UNFIT, decoder
 from authgate_async.actors.envelope import Envelope
+from authgate_async.actors.waiter import waiters
 from authgate_async.errors import AuthgateError, ClosedError, InternalError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from typing import Self
+
+    from authgate_async.actors.waiter import Waiter
 
 __all__ = ["Inbox", "Mailbox", "MailboxStats"]
 
@@ -65,7 +68,14 @@ class Mailbox(Generic[M]):
     `capacity` envelopes wait in it; the next sender waits for room.
     """
 
-    def __init__(self, name: str, messages: Any, *, capacity: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        messages: Any,
+        *,
+        capacity: int,
+        clock: Callable[[], float] = anyio.current_time,
+    ) -> None:
         if capacity < 1:
             raise InternalError(f"mailbox `{name}` needs a capacity of at least 1")
         self.name = name
@@ -76,10 +86,18 @@ class Mailbox(Generic[M]):
         # Whoever makes room fills it from the lobby: nobody waits there unless the queue is full.
         self._lobby: OrderedDict[Envelope[M], None] = OrderedDict()
         self._in_hand: dict[Envelope[M], None] = {}
-        self._sleeper: anyio.Event | None = None
+        self._clock = clock
+        self._waiters: Callable[[], Waiter] | None = None
+        self._sleeper: Waiter | None = None
         self._closed = False
         self._peak = self._taken = self._refused = self._lost = 0
         self._wait_total = self._wait_max = 0.0
+
+    def waiter(self) -> Waiter:
+        """Return something to wait for on the running loop."""
+        if self._waiters is None:
+            self._waiters = waiters()
+        return self._waiters()
 
     # The sender's side.
 
@@ -96,7 +114,7 @@ class Mailbox(Generic[M]):
             message: M = self._decode(data)
         except UNFIT as error:
             raise self.refuse(error) from error
-        envelope = Envelope(message, self, asks=asks, sent_at=anyio.current_time())
+        envelope = Envelope(message, self, asks=asks, sent_at=self._clock())
         if len(self._queue) >= self._capacity:
             self._lobby[envelope] = None
         else:
@@ -163,14 +181,14 @@ class Mailbox(Generic[M]):
     async def _sleep(self) -> None:
         if self._sleeper is not None:
             raise InternalError(f"two tasks read mailbox `{self.name}`; one actor, one reader")
-        self._sleeper = anyio.Event()
+        self._sleeper = self.waiter()
         try:
             await self._sleeper.wait()
         finally:
             self._sleeper = None
 
     def _take(self, limit: int) -> list[Envelope[M]]:
-        now = anyio.current_time()
+        now = self._clock()
         batch = [self._queue.popitem(last=False)[0] for _ in range(min(limit, len(self._queue)))]
         for envelope in batch:
             self._in_hand[envelope] = None

@@ -14,6 +14,8 @@ from authgate_async.actors.channel import UNFIT, decoder, encode
 from authgate_async.errors import InternalError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from authgate_async.actors.envelope import Envelope
     from authgate_async.actors.mailbox import Mailbox, MailboxStats
 
@@ -37,7 +39,8 @@ class Deadlines:
     costs a push onto a heap; answered ones stay in it until they are half of it, or due.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = anyio.current_time) -> None:
+        self._clock = clock
         self._heap: list[_Watch] = []
         self._order = count()
         self._live = 0
@@ -45,7 +48,7 @@ class Deadlines:
         self._sooner: anyio.Event | None = None
 
     def watch(self, envelope: Envelope[Any], at: float) -> _Watch:
-        """Expire the envelope at this time of `anyio.current_time()`, in seconds."""
+        """Expire the envelope at this time of the clock, in seconds."""
         watch: _Watch = [at, next(self._order), envelope]
         heappush(self._heap, watch)
         self._live += 1
@@ -66,9 +69,9 @@ class Deadlines:
         while True:
             self._sooner = anyio.Event()
             self._wake_at = self._heap[0][0] if self._heap else math.inf
-            with anyio.CancelScope(deadline=self._wake_at):
+            with anyio.move_on_after(self._wake_at - self._clock()):
                 await self._sooner.wait()
-            now = anyio.current_time()
+            now = self._clock()
             while self._heap and (self._heap[0][2] is None or self._heap[0][0] <= now):
                 envelope = heappop(self._heap)[2]
                 if envelope is not None:

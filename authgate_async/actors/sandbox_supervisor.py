@@ -168,8 +168,7 @@ class SandboxSupervisor:
             if redeemed.code:
                 self._refuse(call, redeemed)
             else:
-                handle = await crew.start(self._execute, call)
-                call.on_abandoned(handle.cancel)
+                await self._start(call, crew)
         for envelope in batch:
             if isinstance(envelope.message, Settle):
                 self._recorder.settle(cast("Envelope[Settle]", envelope))
@@ -185,17 +184,27 @@ class SandboxSupervisor:
             )
         )
 
-    async def _execute(self, envelope: Envelope[Execute]) -> None:
+    async def _start(self, envelope: Envelope[Execute], crew: Crew) -> None:
         tool = self._tools[envelope.message.tool]
         launcher = self._launchers[tool.level]
-        call, action_digest = self._call(envelope.message, tool)
-        # The permit is spent; thousands of calls may wait here, so let go of its bytes.
+        call, digest = self._call(envelope.message, tool)
+        ended = launcher.launch_now(call)
+        if ended is not None:
+            self._record(envelope, call.action_id, digest, ended, launcher.layers)
+            return
+        # The permit is spent; thousands of calls may wait, so let go of its bytes.
         envelope.message = msgspec.structs.replace(envelope.message, permit=b"")
+        handle = await crew.start(self._launch, envelope, call, digest, launcher)
+        envelope.on_abandoned(handle.cancel)
+
+    async def _launch(
+        self, envelope: Envelope[Execute], call: Call, digest: bytes, launcher: Launcher
+    ) -> None:
         ended = Ended("cancelled", error="the call was cancelled")
         try:
             ended = await launcher.launch(call)
         finally:
-            self._record(envelope, call.action_id, action_digest, ended, launcher.layers)
+            self._record(envelope, call.action_id, digest, ended, launcher.layers)
 
     def _call(self, message: Execute, tool: Tool) -> tuple[Call, bytes]:
         """Return the call that a redeemed permit is for, and the digest of its action."""

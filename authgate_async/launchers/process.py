@@ -117,6 +117,9 @@ class ProcessLauncher:
         self._tasks.cancel_scope.cancel()
         await self._tasks.__aexit__(None, None, None)
 
+    def launch_now(self, call: Call) -> None:
+        """Return None: a process has to be waited for."""
+
     async def launch(self, call: Call) -> Ended:
         """Run one call to its end; never raises for what the tool did.
 

@@ -138,6 +138,10 @@ class Launcher(Protocol):
         """End every call that still runs; no process is left."""
         ...
 
+    def launch_now(self, call: Call) -> Ended | None:
+        """Run a call that needs no waiting at once; None for one that has to be launched."""
+        ...
+
     async def launch(self, call: Call) -> Ended:
         """Run one call to its end; never raises for what the tool did.
 

@@ -50,11 +50,11 @@ Big = Int | Annotated[str, Meta(pattern="^[0-9]{16,19}\\Z")]
 """An integer of the kernel, which may reach 2^63 - 1: above `MAX_INT`, its decimal digits."""
 
 
-class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """An object inside a record."""
 
 
-class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind"):
+class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False, tag_field="kind"):
     """One record; its `kind` is the tag."""
 
 

@@ -26,7 +26,7 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     steps: tuple[Any, ...] | None = None
 
 
-class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """One tool call of a plan, after parsing: `args` is a JSON object."""
 
     tool: str
@@ -34,7 +34,7 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rationale: str = ""
 
 
-class StepResult(msgspec.Struct, frozen=True, kw_only=True):
+class StepResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What became of one step.
 
     `permitted` is the verdict; `codes` and `sentences` say why not. For a permitted step `cause`

@@ -61,7 +61,7 @@ class Tool:
         self._folders = signature.folders
         self._struct = signature.struct
         self._decoder = msgspec.json.Decoder(signature.struct, strict=True)
-        self._is_async = inspect.iscoroutinefunction(function)
+        self.is_async = inspect.iscoroutinefunction(function)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function as if it were not decorated; nothing is checked."""
@@ -99,7 +99,7 @@ class Tool:
     async def ainvoke(self, args: bytes, folders: tuple[Folder, ...] = ()) -> bytes:
         """Do as `invoke`, on the event loop; a plain function must not block it."""
         result = self.function(**self._keywords(args, folders))
-        return self._encode(await result if self._is_async else result)
+        return self._encode(await result if self.is_async else result)
 
     def schema(self) -> dict[str, Any]:
         """Return the JSON Schema (2020-12) of the arguments, as one object."""

@@ -24,11 +24,11 @@ async def plan(state: State) -> dict[str, str]:
 
 async def act(state: State) -> dict[str, int]:
     """Make the call: the same nothing as ours."""
-    await echo(state["call"])
+    echo(state["call"])
     return {"left": state["left"] - 1}
 
 
-async def echo(text: str) -> str:
+def echo(text: str) -> str:
     """Give the text back."""
     return text
 
