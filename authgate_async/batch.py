@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Self
 import anyio
 
 from authgate_async.planners.protocol import Task
-from authgate_async.runs import RunResult
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
+
+    from authgate_async.runs import RunResult
 
 __all__ = ["Batch", "Tasks"]
 

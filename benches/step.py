@@ -1,8 +1,8 @@
 """The whole step: plan, gate, signed decision, log, inline tool, outcome; 1,000 agents at once.
 
-Ours plans anew for each step, as the rivals' loops do, and writes a log on disk with `fsync`. LangGraph runs its
-graph of a plan node and a tool node, without a checkpointer; autogen-core sends one request and gets one reply, without any tool.
-No rival decides, signs or records anything.
+Ours plans anew for each step, as the rivals' loops do, and writes a log on disk with `fsync`.
+LangGraph runs its graph of a plan node and a tool node, without a checkpointer; autogen-core sends
+one request and gets one reply, without any tool. No rival decides, signs or records anything.
 """
 
 from __future__ import annotations

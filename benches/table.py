@@ -44,7 +44,7 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
 
 
 def measure(subjects: Sequence[Subject], rounds: int) -> list[Row]:
-    """Measure all, round by round so that a busy moment hits all alike; the first round is dropped."""
+    """Measure all, round by round so that a busy moment hits all alike; drop the first round."""
     figures: dict[str, list[float]] = {subject.name: [] for subject in subjects}
     for number in range(rounds + 1):
         for subject in subjects if number % 2 else reversed(subjects):

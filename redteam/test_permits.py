@@ -1,4 +1,4 @@
-"""Permits put straight into the sandbox supervisor's mailbox: only a good one starts anything, once."""
+"""Permits put straight into the sandbox supervisor's mailbox: only a good one starts, and once."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from authgate_async.assembly import Parts
 
 RAN: list[str] = []
+
+UNSIGNED = msgspec.msgpack.encode(SignedVerdict(b"", 0, 1, b"", bytes(64)))
 
 
 @tool(resource="compute:mark", right="execute", level="inline")
@@ -149,7 +151,7 @@ async def test_every_flipped_byte_is_refused(door: Callable[..., Any]) -> None:
         (b"", None, "mark", "permit_forged"),
         (b"\xc1" * 100, None, "mark", "permit_forged"),
         (b"\x95" + b"\xdd\xff\xff\xff\xff" * 4, None, "mark", "permit_forged"),
-        (msgspec.msgpack.encode(SignedVerdict(b"", 0, 1, b"", bytes(64))), None, "mark", "permit_forged"),
+        (UNSIGNED, None, "mark", "permit_forged"),
         (None, b'{"text":"y"}', "mark", "permit_mismatch"),
         (None, b'{"text": "x"}', "mark", "permit_mismatch"),
         (None, b"", "mark", "permit_mismatch"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from anyio import CancelScope, CapacityLimiter, to_thread
@@ -41,7 +42,7 @@ class LogWriter:
         groups = [group for envelope in batch for group in envelope.message.groups]
         try:
             results = await to_thread.run_sync(
-                self._file.append_groups, groups, limiter=self._thread
+                partial(self._file.append_groups, groups, checked=True), limiter=self._thread
             )
         except UnavailableError as error:
             for envelope in batch:

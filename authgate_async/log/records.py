@@ -35,6 +35,7 @@ __all__ = [
     "Sealed",
     "decode_record",
     "encode_record",
+    "render_record",
 ]
 
 FORMAT: Literal["authgate_async log v1"] = "authgate_async log v1"
@@ -230,14 +231,26 @@ _encoder = msgspec.json.Encoder(order="sorted")
 _decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
 
 
-def encode_record(record: Record) -> bytes:
-    """Return the record as RFC 8785 canonical JSON.
+def render_record(record: Record) -> bytes:
+    """Return a record whose fields are known to be of their types as RFC 8785 canonical JSON.
 
-    Every key is ASCII, so that sorting by bytes is sorting by UTF-16 units. What could not be read
-    back is never written: a value outside its declared range raises `UsageError`, naming the field.
+    Every key is ASCII, so that sorting by bytes is sorting by UTF-16 units. Raises `UsageError`
+    for half of a surrogate pair, which has no UTF-8 form.
     """
     try:
-        data = _encoder.encode(record)
+        return _encoder.encode(record)
+    except (msgspec.MsgspecError, UnicodeError, TypeError, OverflowError) as error:
+        raise _not_storable(record, str(error)) from error
+
+
+def encode_record(record: Record) -> bytes:
+    """Return any record as `render_record` does.
+
+    What could not be read back is never written: a value outside its declared range raises
+    `UsageError`, naming the field.
+    """
+    try:
+        data = render_record(record)
         read = _decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeError, TypeError, OverflowError) as error:
         raise _not_storable(record, str(error)) from error

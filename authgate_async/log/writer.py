@@ -16,7 +16,7 @@ import msgspec
 from authgate_async.errors import ClosedError, UsageError
 from authgate_async.log.lines import FIRST, MAX_RECORD, make_line
 from authgate_async.log.numbering import Numbering
-from authgate_async.log.records import LogOpened, Record, Sealed, encode_record
+from authgate_async.log.records import LogOpened, Record, Sealed, encode_record, render_record
 from authgate_async.log.storage import Storage
 
 if TYPE_CHECKING:
@@ -77,8 +77,13 @@ class LogFile:
             raise first
         return first
 
-    def append_groups(self, groups: Sequence[Sequence[Record]]) -> list[int | UsageError]:
+    def append_groups(
+        self, groups: Sequence[Sequence[Record]], *, checked: bool = False
+    ) -> list[int | UsageError]:
         """Append groups of records in one write, each group whole or not at all.
+
+        `checked` says that a channel decoded them as records, so that their fields are of their
+        types; otherwise each is read back before it is written.
 
         For each group returns the index of its first record, or why none of it can be stored: so
         one sender's bad record does not hold up the others.
@@ -91,7 +96,7 @@ class LogFile:
         with self._mutex:
             if self._closed:
                 raise ClosedError("the log is closed; open it again to append")
-            return self._append(groups)
+            return self._append(groups, render_record if checked else encode_record)
 
     def close(self, sign: Callable[[bytes], bytes] | None = None) -> None:
         """Close the log and give its folder free, also on an error; more than once does no harm.
@@ -110,23 +115,30 @@ class LogFile:
                 if self._storage:
                     self._storage.close()
 
-    def _append(self, groups: Sequence[Sequence[Record]]) -> list[int | UsageError]:
+    def _append(
+        self, groups: Sequence[Sequence[Record]], encode: Callable[[Record], bytes]
+    ) -> list[int | UsageError]:
         chain: list[tuple[bytes, str]] = []
         try:
-            answers = [self._add(group, chain) for group in groups]
+            answers = [self._add(group, chain, encode) for group in groups]
             self._write(chain)
             self._numbering.keep()
         finally:
             self._numbering.drop()
         return answers
 
-    def _add(self, group: Sequence[Record], chain: list[tuple[bytes, str]]) -> int | UsageError:
+    def _add(
+        self,
+        group: Sequence[Record],
+        chain: list[tuple[bytes, str]],
+        encode: Callable[[Record], bytes],
+    ) -> int | UsageError:
         """Put the lines of a group behind those of `chain`; none if one cannot be stored."""
         first = self.count + len(chain)
         try:
             self._check_place(first, group)
             numbered, places = self._numbering.number(group)
-            encoded = [_encode(record) for record in numbered]
+            encoded = [_bounded(record, encode(record)) for record in numbered]
         except UsageError as error:
             return error
         self._numbering.stage(places)
@@ -156,11 +168,10 @@ class LogFile:
         blank = Sealed(count=self.count, signature="", time=time.time_ns() // 1000)
         signature = sign(head_to_sign(self.head, blank)).hex()
         sealed = msgspec.structs.replace(blank, signature=signature)
-        self._write([make_line(self.count, self.head, _encode(sealed))])
+        self._write([make_line(self.count, self.head, encode_record(sealed))])
 
 
-def _encode(record: Record) -> bytes:
-    data = encode_record(record)
+def _bounded(record: Record, data: bytes) -> bytes:
     if len(data) > MAX_RECORD:
         kind = type(record).__name__
         raise UsageError(

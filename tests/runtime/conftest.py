@@ -1,4 +1,4 @@
-"""What the runtime's tests share: a small policy, inline tools, and a runtime on a log in memory."""
+"""What the runtime's tests share: a small policy, inline tools, a runtime without a log file."""
 
 from __future__ import annotations
 

@@ -43,8 +43,9 @@ async def test_each_step_is_recorded_before_and_after(
 
     assert report.ok, report
     assert [kind for kind in changes if kind != "change"] == [
-        "log_opened", "run_opened", "intent", "outcome", "intent", "outcome", "rejected", "run_closed", "sealed",
-    ]  # fmt: skip
+        *("log_opened", "run_opened", "intent", "outcome", "intent", "outcome"),
+        *("rejected", "run_closed", "sealed"),
+    ]
 
 
 async def test_both_backends_leave_the_same_story(
@@ -93,7 +94,7 @@ async def test_two_runtimes_on_one_log_are_refused(
 async def test_however_it_ends_the_log_is_whole(
     runtime: Callable[..., Any], tmp_path: Path, waiting: list[float], how: str
 ) -> None:
-    """Cancelled, left by an error, shut down: calls have outcomes, runs an end, the log its seal."""
+    """Cancelled, left by an error, shut down: calls have outcomes, runs an end, the log a seal."""
 
     async def act(rt: Any, scope: anyio.CancelScope) -> None:
         async with anyio.create_task_group() as group:
@@ -125,7 +126,7 @@ async def test_however_it_ends_the_log_is_whole(
 async def test_hostile_text_is_recorded_and_does_no_harm(
     runtime: Callable[..., Any], tmp_path: Path
 ) -> None:
-    """Quotes, line breaks, escapes and other planes in arguments and names leave a log that verifies."""
+    """Quotes, line breaks and escapes in arguments and names leave a log that verifies."""
     text = 'a"b\\c\n\r\x1b[31m\u2028\u202e\U0001f600\x7f'
     async with runtime(log=tmp_path / "log") as rt:
         result = await rt.run(

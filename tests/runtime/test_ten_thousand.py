@@ -34,13 +34,23 @@ async def meet(agent: str, turn: int) -> int:
 async def main():
     names = [f"a{n}" for n in range(RUNS)]
     policy = Policy(
-        principals=(Principal("ann", "human"), *(Principal(n, "machine", owner="ann") for n in names)),
-        grants=tuple(Grant(f"g-{n}", n, "machine", "compute", "meet", "", Right.EXECUTE) for n in names),
+        principals=(
+            Principal("ann", "human"),
+            *(Principal(name, "machine", owner="ann") for name in names),
+        ),
+        grants=tuple(
+            Grant(f"g-{name}", name, "machine", "compute", "meet", "", Right.EXECUTE)
+            for name in names
+        ),
         tools=(),
     )
     tasks = (
-        Task(agent=n, id=n, steps=tuple({"tool": "meet", "args": {"agent": n, "turn": t}} for t in (0, 1)))
-        for n in names
+        Task(
+            agent=name,
+            id=name,
+            steps=tuple({"tool": "meet", "args": {"agent": name, "turn": turn}} for turn in (0, 1)),
+        )
+        for name in names
     )
     done = {}
     async with Runtime(policy, tools=(meet,), log=sys.argv[2]) as rt:
