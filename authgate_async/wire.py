@@ -134,7 +134,8 @@ class Verdict(_Array, frozen=True):
 
     `chains` has, for each request, the ids of the grants that justify it, from the actor's own
     grant up to the root; empty for a public read and throughout a denial. `violations` and
-    `warnings` are pairs of code and sentence.
+    `warnings` are pairs of code and sentence. `instance` (16 bytes) tells the kernel that decided
+    from any other with its key, such as itself before a restart.
     """
 
     action_id: str
@@ -154,6 +155,7 @@ class Verdict(_Array, frozen=True):
     nonce: bytes
     issued_at: _Count
     expires_at: _Count
+    instance: bytes
 
 
 class SignedVerdict(_Array, frozen=True):

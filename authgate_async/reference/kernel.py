@@ -9,9 +9,15 @@ import msgspec
 
 from authgate_async.reference.changes import apply
 from authgate_async.reference.decoding import decode
-from authgate_async.reference.permit import HEAD_BYTES, Desk, head_statement, sign_batch
+from authgate_async.reference.permit import (
+    HEAD_BYTES,
+    Desk,
+    head_statement,
+    instance_of,
+    sign_batch,
+)
 from authgate_async.reference.registry import Registry
-from authgate_async.reference.rules import decide
+from authgate_async.reference.rules import Moment, decide
 from authgate_async.reference.signing import KEY_BYTES, Signer
 from authgate_async.wire import Action, Change, Redemption
 
@@ -26,9 +32,10 @@ _MAX_TIME = 2**63 - 1
 class ReferenceKernel:
     """Decides, permits and redeems by `docs/rules.md`; may be called from several threads.
 
-    `seed` is the Ed25519 signing key, `entropy` keys the other kernel's hash tables and decides
-    nothing: 32 bytes each. `permit_ttl` and every `now` are microseconds. Every method takes and
-    returns the MessagePack of a tuple of the structs in `authgate_async.wire`.
+    `seed` is the Ed25519 signing key; `entropy` tells this kernel from others with that key (and
+    keys the other kernel's hash tables): 32 bytes each. `permit_ttl` and every `now` are
+    microseconds. Every method takes and returns the MessagePack of a tuple of the structs in
+    `authgate_async.wire`.
 
     Raises:
         ValueError: Bytes that are not what a method takes; nothing was done then.
@@ -41,7 +48,8 @@ class ReferenceKernel:
         self._lock = Lock()
         self._signer = Signer(seed)
         self._registry = Registry()
-        self._desk = Desk(self._signer.public_key, self._registry, permit_ttl)
+        self._instance = instance_of(entropy)
+        self._desk = Desk(self._signer.public_key, self._instance, self._registry, permit_ttl)
         self._permit_ttl = permit_ttl
         self.public_key = self._signer.public_key
         self.key_id = sha256(self.public_key).hexdigest()[:16]
@@ -53,11 +61,15 @@ class ReferenceKernel:
         batch = decode(actions, tuple[Action, ...])
         with self._lock:
             verdicts = [
-                decide(self._registry, action, now, _nonce(entropy, i), self._permit_ttl)
+                decide(self._registry, action, self._moment(now, entropy, i))
                 for i, action in enumerate(batch)
             ]
         encoded = [msgspec.msgpack.encode(verdict) for verdict in verdicts]
         return msgspec.msgpack.encode(sign_batch(self._signer, encoded))
+
+    def _moment(self, now: int, entropy: bytes, index: int) -> Moment:
+        end = min(now + self._permit_ttl, _MAX_TIME)
+        return Moment(now, end, _nonce(entropy, index), self._instance)
 
     def redeem(self, redemptions: bytes, now: int) -> bytes:
         """Use up the permits of `Redemption`s. Gives `Redeemed`s."""

@@ -20,12 +20,14 @@ __all__ = [
     "Desk",
     "batch_statement",
     "head_statement",
+    "instance_of",
     "sign_batch",
     "verify_head",
     "verify_signed",
 ]
 
 HEAD_BYTES = 32
+_INSTANCE_BYTES = 16
 
 
 def batch_statement(size: int, root: bytes) -> bytes:
@@ -36,6 +38,11 @@ def batch_statement(size: int, root: bytes) -> bytes:
 def head_statement(head: bytes) -> bytes:
     """What a kernel signs for a log."""
     return b"authgate_async log v1\x00" + head
+
+
+def instance_of(entropy: bytes) -> bytes:
+    """Tell a kernel from another with the same key, without telling its entropy."""
+    return sha256(b"authgate_async instance v1\x00" + entropy).digest()[:_INSTANCE_BYTES]
 
 
 def sign_batch(signer: Signer, verdicts: Sequence[bytes]) -> tuple[SignedVerdict, ...]:
@@ -77,15 +84,19 @@ def _opened(public_key: bytes, signed: bytes) -> Verdict | None:
 class Desk:
     """Where permits are redeemed, each once."""
 
-    def __init__(self, public_key: bytes, registry: Registry, permit_ttl: int) -> None:
+    def __init__(
+        self, public_key: bytes, instance: bytes, registry: Registry, permit_ttl: int
+    ) -> None:
         self._public_key = public_key
+        self._instance = instance
         self._registry = registry
         self._spent = _Spent(permit_ttl)
 
     def redeem(self, redemption: Redemption, now: int) -> Redeemed:
         """Take a permit if everything about it holds, and never again."""
         verdict = _opened(self._public_key, redemption.permit)
-        if verdict is None:
+        # What another instance knew, its revocations and used nonces, is not known here.
+        if verdict is None or verdict.instance != self._instance:
             return Redeemed("permit_forged", "the permit is not signed by this kernel")
         refused = next(self._refusals(verdict, redemption, now), None)
         if refused is None and not self._spent.spend(verdict.nonce, verdict.expires_at, now):

@@ -19,12 +19,20 @@ if TYPE_CHECKING:
 
     from authgate_async.reference.registry import Registry
 
-__all__ = ["action_digest", "decide", "statement"]
+__all__ = ["Moment", "action_digest", "decide", "statement"]
 
 _CERTAIN = 1_000_000
 _LOW_CONFIDENCE = 800_000
-_MAX_TIME = 2**63 - 1
 _OTHER_KIND = {"human": "machine", "machine": "human"}
+
+
+class Moment(NamedTuple):
+    """What a verdict has beside the registry and the action; times are microseconds."""
+
+    now: int
+    expires_at: int
+    nonce: bytes
+    instance: bytes
 
 
 class _Answer(NamedTuple):
@@ -50,16 +58,16 @@ def statement(digest: bytes) -> bytes:
     return b"authgate_async action v1\x00" + digest
 
 
-def decide(registry: Registry, action: Action, now: int, nonce: bytes, permit_ttl: int) -> Verdict:
+def decide(registry: Registry, action: Action, moment: Moment) -> Verdict:
     """Judge an action by every rule, and collect every violation."""
     digest = action_digest(action)
-    answers = list(_answers(registry, action, now))
+    answers = list(_answers(registry, action, moment.now))
     violations = [("malformed", sentence) for sentence in in_action(action)]
     violations += _whole(registry, action, digest)
     violations += [fault for answer in answers for fault in answer.faults]
     permitted = not violations
     confidence = min((answer.confidence for answer in answers), default=0) if permitted else 0
-    contested = _contested(registry, action, answers, now)
+    contested = _contested(registry, action, answers, moment.now)
     return Verdict(
         action_id=action.id,
         action_digest=digest,
@@ -75,9 +83,10 @@ def decide(registry: Registry, action: Action, now: int, nonce: bytes, permit_tt
         requires_human_arbitration=contested is not None,
         chains=tuple(_ids(answer.chain) for answer in answers) if permitted else (),
         epoch=registry.epoch,
-        nonce=nonce,
-        issued_at=now,
-        expires_at=min(now + permit_ttl, _MAX_TIME),
+        nonce=moment.nonce,
+        issued_at=moment.now,
+        expires_at=moment.expires_at,
+        instance=moment.instance,
     )
 
 

@@ -24,6 +24,7 @@ pub(crate) struct Moment<'a> {
     pub(crate) now: u64,
     pub(crate) permit_ttl: u64,
     pub(crate) entropy: &'a [u8; 32],
+    pub(crate) instance: &'a [u8; 16],
 }
 
 /// What the requests came to.
@@ -38,7 +39,7 @@ pub(crate) fn decide<'a>(
     registry: &'a Registry,
     action: &'a Action<'a>,
     index: u32,
-    moment: Moment<'_>,
+    moment: Moment<'a>,
     scratch: &mut Writer,
 ) -> Verdict<'a> {
     let digest = digest(action, scratch);
@@ -79,6 +80,7 @@ pub(crate) fn decide<'a>(
         nonce: Cow::Owned(nonce(moment.entropy, index)),
         issued_at: moment.now,
         expires_at: moment.now.saturating_add(moment.permit_ttl).min(MAX_INT),
+        instance: Cow::Borrowed(moment.instance),
     }
 }
 

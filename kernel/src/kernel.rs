@@ -20,6 +20,7 @@ use crate::wire::{Action, Change, Changed, Redeemed, Redemption, Verdict, decode
 pub struct Kernel {
     key: SigningKey,
     permit_ttl: u64,
+    instance: [u8; 16],
     registry: RwLock<Registry>,
     spent: Mutex<Spent>,
     seals: Mutex<Seals>,
@@ -28,8 +29,8 @@ pub struct Kernel {
 impl Kernel {
     /// Makes a kernel with an empty registry.
     ///
-    /// `seed` is the signing key and `entropy` keys the hash tables, 32 bytes each; `permit_ttl` is
-    /// in microseconds.
+    /// `seed` is the signing key, and `entropy` keys the hash tables and tells this kernel from
+    /// others with that key, 32 bytes each; `permit_ttl` is in microseconds.
     ///
     /// # Errors
     /// When a length or the number is out of range.
@@ -41,6 +42,7 @@ impl Kernel {
         Ok(Self {
             key: SigningKey::from_bytes(seed),
             permit_ttl,
+            instance: instance(entropy),
             registry: RwLock::new(Registry::new(&hasher)),
             spent: Mutex::new(Spent::new(permit_ttl, hasher.clone())),
             seals: Mutex::new(Seals::new(hasher)),
@@ -73,11 +75,16 @@ impl Kernel {
             now,
             permit_ttl: self.permit_ttl,
             entropy,
+            instance: &self.instance,
         };
         Ok(self.judge(&actions, moment)?.sign(&self.key))
     }
 
-    fn judge(&self, actions: &[Action<'_>], moment: Moment<'_>) -> Result<Batch, KernelError> {
+    fn judge<'a>(
+        &'a self,
+        actions: &'a [Action<'a>],
+        moment: Moment<'a>,
+    ) -> Result<Batch, KernelError> {
         let registry = self.registry.read().map_err(|_| KernelError::Poisoned)?;
         let mut batch = Batch::default();
         let mut scratch = Writer::default();
@@ -113,7 +120,9 @@ impl Kernel {
         now: u64,
     ) -> Result<Option<(Refusal, String)>, KernelError> {
         let verdict = verified(redemption.permit, |seal| self.is_genuine(seal))?;
-        let Some(verdict) = verdict else {
+        // What another instance knew, its revocations and used nonces, is not known here.
+        let ours = verdict.filter(|verdict| verdict.instance.as_ref() == self.instance);
+        let Some(verdict) = ours else {
             let sentence = "the permit is not signed by this kernel";
             return Ok(Some((Refusal::Forged, sentence.to_owned())));
         };
@@ -242,6 +251,17 @@ fn hasher(entropy: &[u8; 32]) -> RandomState {
     let mut seeds = parts.iter().map(|part| u64::from_le_bytes(*part));
     let mut seed = || seeds.next().unwrap_or_default();
     RandomState::with_seeds(seed(), seed(), seed(), seed())
+}
+
+/// What tells a kernel from another with the same key, without telling its entropy.
+fn instance(entropy: &[u8; 32]) -> [u8; 16] {
+    let hash = Sha256::new()
+        .chain_update(b"authgate_async instance v1\0")
+        .chain_update(entropy)
+        .finalize();
+    let mut first = [0; 16];
+    first.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
+    first
 }
 
 fn exact<'a>(field: &'static str, bytes: &'a [u8]) -> Result<&'a [u8; 32], KernelError> {

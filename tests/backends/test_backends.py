@@ -11,7 +11,7 @@ import structlog
 from authgate_async import backends, reference
 from authgate_async.backends import make_kernel, verify_head, verify_json, verify_signed
 from authgate_async.errors import BackendMissingError, UsageError, WireError
-from authgate_async.wire import Action, SignedVerdict
+from authgate_async.wire import Action, SignedVerdict, Verdict
 
 SEED, ENTROPY = b"\x01" * 32, b"\x02" * 32
 ALICE = {"name": "alice", "kind": "HUMAN"}
@@ -95,8 +95,8 @@ def test_the_default_life_of_a_permit_is_a_minute(backend: Any) -> None:
     """`permit_ttl` defaults to 60 seconds in microseconds."""
     kernel = make_kernel(backend, seed=SEED, entropy=ENTROPY)
     output = kernel.decide(msgspec.msgpack.encode([ACTION]), 5, ENTROPY)
-    verdict = msgspec.msgpack.decode(msgspec.msgpack.decode(output)[0][0])
-    assert verdict[-2:] == [5, 60_000_005]
+    verdict = msgspec.msgpack.decode(msgspec.msgpack.decode(output)[0][0], type=Verdict)
+    assert (verdict.issued_at, verdict.expires_at) == (5, 60_000_005)
 
 
 @pytest.mark.parametrize("backend", ["rust", "python", "auto"])

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from authgate_async.backends import make_kernel
+from authgate_async import _native
+from authgate_async.backends import make_kernel, verify_signed
 from authgate_async.reference import verify_json
 from authgate_async.wire import (
     Action,
@@ -18,11 +19,13 @@ from authgate_async.wire import (
     Register,
     Request,
     SignedVerdict,
+    Verdict,
 )
 
 SEED = b"\x01" * 32
 EMPTY = msgspec.msgpack.encode([])
 ACTION = Action("a", "al", "human", "t", sha256(b"").digest(), (Request("f", "n", "", 1),))
+GRANT = Grant("g", "al", "human", "f", "n", "", 1)
 encode = msgspec.msgpack.encode
 
 
@@ -30,8 +33,7 @@ encode = msgspec.msgpack.encode
 def kernel(request: pytest.FixtureRequest) -> Any:
     """A kernel in which `al` may read `f:n`."""
     made = make_kernel(request.param, seed=SEED, entropy=SEED)
-    grant = Grant("g", "al", "human", "f", "n", "", 1)
-    made.change(encode([Enrol("al", "human"), Register(grant)]), 0)
+    made.change(encode([Enrol("al", "human"), Register(GRANT)]), 0)
     return made
 
 
@@ -82,12 +84,38 @@ def test_a_head_of_another_length_is_not_signed(kernel: Any, length: int) -> Non
         kernel.sign_head(bytes(length))
 
 
+def _permit(kernel: Any, action: Action = ACTION) -> bytes:
+    answer = kernel.decide(encode([action]), 1, SEED)
+    (signed,) = msgspec.msgpack.decode(answer, type=tuple[SignedVerdict])
+    return encode(signed)
+
+
+def _redeem(kernel: Any, permit: bytes) -> str:
+    answer = kernel.redeem(encode([Redemption(permit, "t", b"")]), 1)
+    return msgspec.msgpack.decode(answer, type=list[Redeemed])[0].code
+
+
+def test_a_restarted_kernel_takes_no_permit_from_before(kernel: Any) -> None:
+    """It has the same key but forgot what was used and revoked; an auditor still knows the key."""
+    backend = "rust" if isinstance(kernel, _native.Kernel) else "python"
+    restarted = make_kernel(backend, seed=SEED, entropy=b"\x02" * 32)
+    restarted.change(encode([Enrol("al", "human"), Register(GRANT)]), 0)
+    permit = _permit(kernel)
+    assert (_redeem(restarted, permit), _redeem(kernel, permit)) == ("permit_forged", "")
+    assert _redeem(restarted, _permit(restarted)) == ""
+    assert verify_signed(restarted.public_key, permit)
+
+
+def test_the_instance_is_a_digest_of_the_entropy(kernel: Any) -> None:
+    """Whoever has the entropy can tell the instance, and nobody the entropy from the instance."""
+    signed = msgspec.msgpack.decode(_permit(kernel), type=SignedVerdict)
+    verdict = msgspec.msgpack.decode(signed.verdict, type=Verdict)
+    assert verdict.instance == sha256(b"authgate_async instance v1\x00" + SEED).digest()[:16]
+
+
 def test_of_many_threads_one_redeems(kernel: Any) -> None:
     """A permit is good once, however many try at the same time."""
-    (signed,) = msgspec.msgpack.decode(
-        kernel.decide(encode([ACTION]), 1, SEED), type=tuple[SignedVerdict]
-    )
-    redemption = encode([Redemption(encode(signed), "t", b"")])
+    redemption = encode([Redemption(_permit(kernel), "t", b"")])
     with ThreadPoolExecutor(8) as pool:
         outputs = list(pool.map(lambda _: kernel.redeem(redemption, 1), range(64)))
     answers = [msgspec.msgpack.decode(output, type=list[Redeemed])[0].code for output in outputs]

@@ -103,6 +103,8 @@ positional! {
         issued_at: u64,
         /// When it ends.
         expires_at: u64,
+        /// Which kernel decided: a new one with the same key is another.
+        instance: Cow<'a, [u8]>,
     }
 }
 

@@ -42,6 +42,18 @@ fn the_permit_of_another_kernel_is_refused() {
 }
 
 #[test]
+fn the_permit_of_another_instance_with_the_same_key_is_refused() {
+    let world = World::with(&[grant("g", "bot", "")]);
+    let other = World {
+        kernel: Kernel::new(&[1; 32], &[9; 32], TTL).unwrap(),
+    };
+    let permit = batch(&world, 1).remove(0);
+    assert!(verify_signed(&other.kernel.public_key(), &permit));
+    assert_eq!(other.redeem(&permit, NOW), "permit_forged");
+    assert_eq!(world.redeem(&permit, NOW), "");
+}
+
+#[test]
 fn every_verdict_of_a_batch_verifies_with_the_public_key_alone() {
     let world = World::with(&[grant("g", "bot", "")]);
     let key = world.kernel.public_key();

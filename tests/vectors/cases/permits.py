@@ -30,6 +30,9 @@ from language import (
 from authgate_async.wire import AdvanceEpoch, Register, Revoke, SignedVerdict, Verdict
 
 ORDER = 2**252 + 27742317777372353535851937790883648493
+SEED = Ed25519PrivateKey.from_private_bytes(b"\x01" * 32)
+"""Of the kernel that `make.py` makes."""
+
 OTHER_KERNEL = Ed25519PrivateKey.from_private_bytes(b"\x99" * 32)
 FORGED = "permit_forged"
 
@@ -89,6 +92,20 @@ def _unreduced(signature: bytes) -> bytes:
     return signature[:32] + (s + ORDER).to_bytes(32, "little")
 
 
+def _signed_again(**fields: object) -> Callable[[bytes], bytes]:
+    """Replace fields of the verdict inside, and sign it alone with the kernel's own key."""
+
+    def alter(signed: bytes) -> bytes:
+        outer = msgspec.msgpack.decode(signed, type=SignedVerdict)
+        inner = msgspec.msgpack.decode(outer.verdict, type=Verdict)
+        verdict = msgspec.msgpack.encode(msgspec.structs.replace(inner, **fields))
+        root = sha256(b"\x00" + verdict).digest()
+        statement = b"authgate_async batch v1\x00" + (1).to_bytes(8, "big") + root
+        return msgspec.msgpack.encode(SignedVerdict(verdict, 0, 1, b"", SEED.sign(statement)))
+
+    return alter
+
+
 def _resigned(signed: bytes) -> bytes:
     """Sign the same verdict with the key of another kernel."""
     outer = msgspec.msgpack.decode(signed, type=SignedVerdict)
@@ -123,6 +140,14 @@ CASES = [
          permit(act()), redeem((use(), "")), permit(act(), now=NOW + 9 * TTL),
          redeem((use(1), ""), now=NOW + 9 * TTL), redeem((use(0), "permit_replayed"))),
     case("no redemptions", redeem()),
+    case("signed again by the same key", given(grant()), permit(act()),
+         redeem((use(alter=_signed_again()), ""), (use(), "permit_replayed"))),
+    case("from another kernel with the same key", given(grant()), permit(act()),
+         redeem((use(alter=_signed_again(instance=b"i" * 16)), FORGED),
+                (use(alter=_signed_again(instance=b"")), FORGED), (use(), ""))),
+    case("a denial from another kernel with the same key is told as forged",
+         given(grant()), deny(act(ask("w")), "no_grant"),
+         redeem((use(alter=_signed_again(instance=b"i" * 16)), FORGED))),
     _misused("at once", "", now=NOW),
     _misused("at the last moment", "", now=NOW + TTL - 1),
     _misused("when it has expired", "permit_expired", now=NOW + TTL),
@@ -213,6 +238,7 @@ CASES = [
     _forged("another nonce", _with_verdict(nonce=bytes(16))),
     _forged("issued earlier", _with_verdict(issued_at=0)),
     _forged("expiring later", _with_verdict(expires_at=2**63 - 1)),
+    _forged("another instance", _with_verdict(instance=bytes(16))),
     case("forged: a denial turned into a permit", given(grant()),
          deny(act(ask("w")), "no_grant"),
          redeem((use(alter=_with_verdict(permitted=True, violations=())), FORGED))),
