@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
+
 from authgate_async.reference.signing import KEY_BYTES, SIGNATURE_BYTES, is_point
 from authgate_async.wire import (
     FLAGS,
@@ -20,7 +22,7 @@ from authgate_async.wire import (
     Revoke,
 )
 
-__all__ = ["MAX_ENTRIES", "in_action", "in_change", "in_request"]
+__all__ = ["MAX_ENTRIES", "cut", "in_action", "in_change", "in_names", "in_request", "is_name"]
 
 MAX_ENTRIES = 64
 _MAX_NAME = 256
@@ -37,10 +39,7 @@ _Faults = Iterator[str]
 
 def in_action(action: Action) -> _Faults:
     """What is wrong with an action's fields."""
-    yield from _text("id", action.id)
-    yield from _text("actor", action.actor)
-    yield from _kind("kind", action.kind)
-    yield from _text("tool", action.tool)
+    yield from in_names(action)
     if len(action.args_digest) != _DIGEST_BYTES:
         yield f"`args_digest` must have {_DIGEST_BYTES} bytes"
     yield from _requests(action.requests)
@@ -49,6 +48,45 @@ def in_action(action: Action) -> _Faults:
         yield "`flags` has an unknown flag"
     if len(action.proof) not in {0, SIGNATURE_BYTES}:
         yield f"`proof` must have 0 or {SIGNATURE_BYTES} bytes"
+
+
+def in_names(action: Action) -> _Faults:
+    """What is wrong with the fields that say who asks, and for what."""
+    yield from _text("id", action.id)
+    yield from _text("actor", action.actor)
+    yield from _kind("kind", action.kind)
+    yield from _text("tool", action.tool)
+
+
+def is_name(text: str) -> bool:
+    """Whether a sentence may quote the text as a name."""
+    return not any(_text("", text))
+
+
+def cut(action: Action) -> Action:
+    """Empty malformed fields and drop requests beyond the limit, for the verdict's copy.
+
+    Nothing hostile is signed and logged then. An odd `right` is a number and stays.
+    """
+    return msgspec.structs.replace(
+        action,
+        id=_name_or_empty(action.id),
+        actor=_name_or_empty(action.actor),
+        kind="" if any(_kind("", action.kind)) else action.kind,
+        tool=_name_or_empty(action.tool),
+        args_digest=action.args_digest if len(action.args_digest) == _DIGEST_BYTES else b"",
+        requests=tuple(map(_cut_request, action.requests[:MAX_ENTRIES])),
+    )
+
+
+def _cut_request(request: Request) -> Request:
+    scope = "" if any(_scope("", request.scope)) else request.scope
+    rtype, name = _name_or_empty(request.rtype), _name_or_empty(request.name)
+    return Request(rtype, name, scope, request.right)
+
+
+def _name_or_empty(text: str) -> str:
+    return text if is_name(text) else ""
 
 
 def in_request(request: Request, place: str) -> _Faults:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from authgate_async.reference.chain import Fault, walk
-from authgate_async.reference.malformed import MAX_ENTRIES, in_action, in_request
+from authgate_async.reference.malformed import (
+    MAX_ENTRIES,
+    cut,
+    in_action,
+    in_names,
+    in_request,
+    is_name,
+)
 from authgate_async.reference.scope import climbs
 from authgate_async.reference.signing import verifies
 from authgate_async.reference.words import principal, resource, right
@@ -61,21 +68,25 @@ def statement(digest: bytes) -> bytes:
 def decide(registry: Registry, action: Action, moment: Moment) -> Verdict:
     """Judge an action by every rule, and collect every violation."""
     digest = action_digest(action)
-    answers = list(_answers(registry, action, moment.now))
+    named = not any(in_names(action))
+    answers = list(_answers(registry, action, moment.now)) if named else []
     violations = [("malformed", sentence) for sentence in in_action(action)]
-    violations += _whole(registry, action, digest)
+    violations += _flags(action)
+    if named:
+        violations += _whole(registry, action, digest)
     violations += [fault for answer in answers for fault in answer.faults]
     permitted = not violations
     confidence = min((answer.confidence for answer in answers), default=0) if permitted else 0
     contested = _contested(registry, action, answers, moment.now)
+    told = cut(action)
     return Verdict(
-        action_id=action.id,
+        action_id=told.id,
         action_digest=digest,
-        actor=action.actor,
-        kind=action.kind,
-        tool=action.tool,
-        args_digest=action.args_digest,
-        requests=action.requests,
+        actor=told.actor,
+        kind=told.kind,
+        tool=told.tool,
+        args_digest=told.args_digest,
+        requests=told.requests,
         permitted=permitted,
         violations=tuple(violations),
         warnings=tuple(_warnings(contested, confidence=confidence, permitted=permitted)),
@@ -94,17 +105,19 @@ def _ids(chain: list[Grant]) -> tuple[str, ...]:
     return tuple(grant.id for grant in chain)
 
 
-def _whole(registry: Registry, action: Action, digest: bytes) -> Iterator[Fault]:
-    """The rules on the whole action, in the order of section 3."""
+def _flags(action: Action) -> Iterator[Fault]:
     for bit, name in enumerate(FLAGS):
         if action.flags >> bit & 1:
             yield "forbidden_flag", f"flag `{name}` is set; no grant can permit that"
+
+
+def _whole(registry: Registry, action: Action, digest: bytes) -> Iterator[Fault]:
+    """The other rules on the whole action, in the order of section 3."""
     if action.kind == "machine":
         if action.actor not in registry.owners:
             sentence = f"machine `{action.actor}` has no registered human owner"
             yield "unowned_machine", sentence
-        if action.governs_humans:
-            human = action.governs_humans[0]
+        if action.governs_humans and is_name(human := action.governs_humans[0]):
             sentence = f"machine `{action.actor}` may not govern human `{human}`"
             yield "machine_dominion", sentence
     impostor = _impostor(registry, action, digest)
@@ -114,9 +127,7 @@ def _whole(registry: Registry, action: Action, digest: bytes) -> Iterator[Fault]
 
 def _impostor(registry: Registry, action: Action, digest: bytes) -> str:
     """Why the actor is not the principal that was enrolled; empty if it is."""
-    other = _OTHER_KIND.get(action.kind)
-    if other is None:
-        return ""
+    other = _OTHER_KIND[action.kind]
     who = principal(action.kind, action.actor)
     known = registry.principals.get((action.actor, action.kind))
     if known is None:

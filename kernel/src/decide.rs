@@ -45,12 +45,17 @@ pub(crate) fn decide<'a>(
     let digest = digest(action, scratch);
     let case = Case::new(registry, action, &digest, moment.now);
     let mut findings = Findings::default();
-    let skipped = malformed::in_action(action, |flaw| findings.deny(Denial::Malformed, flaw));
+    let flaws = malformed::in_action(action, |flaw| findings.deny(Denial::Malformed, flaw));
+    let is_malformed = !findings.violations.is_empty();
     forbidden_flag::check(&case, &mut findings);
-    unowned_machine::check(&case, &mut findings);
-    machine_dominion::check(&case, &mut findings);
-    identity_mismatch::check(&case, &mut findings);
-    let outcome = requests(registry, action, &case, skipped, &mut findings);
+    if !flaws.names {
+        unowned_machine::check(&case, &mut findings);
+        if !flaws.human {
+            machine_dominion::check(&case, &mut findings);
+        }
+        identity_mismatch::check(&case, &mut findings);
+    }
+    let outcome = requests(registry, action, &case, flaws.requests, &mut findings);
     let permitted = findings.violations.is_empty();
     if permitted {
         low_confidence::check(outcome.confidence, &mut findings);
@@ -58,7 +63,7 @@ pub(crate) fn decide<'a>(
     if let Some(request) = outcome.contested {
         contested_write::warn(request, &mut findings);
     }
-    Verdict {
+    let mut verdict = Verdict {
         action_id: action.id,
         action_digest: Cow::Owned(digest.to_vec()),
         actor: action.actor,
@@ -81,7 +86,11 @@ pub(crate) fn decide<'a>(
         issued_at: moment.now,
         expires_at: moment.now.saturating_add(moment.permit_ttl).min(MAX_INT),
         instance: Cow::Borrowed(moment.instance),
+    };
+    if is_malformed {
+        malformed::cut(&mut verdict);
     }
+    verdict
 }
 
 /// SHA-256 of the action's encoding without its proof.

@@ -107,7 +107,7 @@ VERDICTS = [
     (FILE | {"args": {"path": "b.txt"}}, ["no_grant"]),
     (FILE | {"args": {"path": "public/../b.txt"}}, ["no_grant"]),
     (SUM | {"actor": "x"}, ["unowned_machine", "identity_mismatch", "no_grant"]),
-    (SUM | {"kind": "robot"}, ["malformed", "no_grant"]),
+    (SUM | {"kind": "robot"}, ["malformed"]),
     (SUM | {"flags": ["coerces", "deceives"]}, ["forbidden_flag", "forbidden_flag"]),
     (SUM | {"governs_humans": ["ann"]}, ["machine_dominion"]),
     (SUM | {"min_epoch": 1}, ["epoch_stale"]),

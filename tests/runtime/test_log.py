@@ -48,6 +48,20 @@ async def test_each_step_is_recorded_before_and_after(
     ]
 
 
+@pytest.mark.parametrize("backend", ["rust", "python"])
+@pytest.mark.parametrize("agent", ["bot\n", "\x1b[2J", "b" * 257])
+async def test_an_agent_with_a_hostile_name_leaves_a_log_that_verifies(
+    runtime: Callable[..., Any], tmp_path: Path, backend: str, agent: str
+) -> None:
+    """Its steps are denied, the denials are recorded, and the log stays whole."""
+    async with runtime(log=tmp_path / "log", backend=backend) as rt:
+        result = await rt.run(Task(agent=agent, steps=(HI,)))
+
+    assert [step.codes for step in result.steps] == [("malformed",)]
+    report = await checked(tmp_path / "log")
+    assert report.ok, report
+
+
 async def test_both_backends_leave_the_same_story(
     runtime: Callable[..., Any], tmp_path: Path
 ) -> None:

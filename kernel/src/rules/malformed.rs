@@ -1,12 +1,15 @@
 //! `malformed`: which fields are wrong, and why (`docs/rules.md`, section 2).
 
+use std::borrow::Cow;
+
 use ed25519_dalek::VerifyingKey;
 
 use super::MAX_ENTRIES;
 use crate::codes::FLAGS;
 use crate::registry::{Kind, right};
-use crate::wire::{Action, Change, Grant, Request};
+use crate::wire::{Action, Change, Grant, Request, Verdict};
 
+const DIGEST_BYTES: usize = 32;
 const MAX_NAME: usize = 256;
 const MAX_SCOPE: usize = 4096;
 const MAX_COMPONENTS: usize = 64;
@@ -15,27 +18,44 @@ const MAX_CONFIDENCE: u64 = 1_000_000;
 /// Why a field is wrong.
 type Why = Option<&'static str>;
 
-/// Tells what is wrong with an action, a sentence a field, and returns which requests are.
-pub(crate) fn in_action(action: &Action<'_>, mut tell: impl FnMut(String)) -> u64 {
+/// Which parts of an action no rule may judge, since its sentence would quote them.
+#[derive(Default)]
+pub(crate) struct Flaws {
+    /// Who asks, and for what: `id`, `actor`, `kind` or `tool`.
+    pub(crate) names: bool,
+    /// The first of the governed humans.
+    pub(crate) human: bool,
+    /// A bit for each request that is malformed; all of them if `names` is set.
+    pub(crate) requests: u64,
+}
+
+/// Tells what is wrong with an action, a sentence a field.
+pub(crate) fn in_action(action: &Action<'_>, mut tell: impl FnMut(String)) -> Flaws {
+    let mut flaws = Flaws::default();
     let mut note = |field: &str, why: Why| {
         if let Some(why) = why {
             tell(format!("`{field}` {why}"));
         }
     };
-    note("id", name(action.id));
-    note("actor", name(action.actor));
-    note("kind", kind(action.kind));
-    note("tool", name(action.tool));
+    let names = [
+        ("id", name(action.id)),
+        ("actor", name(action.actor)),
+        ("kind", kind(action.kind)),
+        ("tool", name(action.tool)),
+    ];
+    for (field, why) in names {
+        flaws.names |= why.is_some();
+        note(field, why);
+    }
     note(
         "args_digest",
-        (action.args_digest.len() != 32).then_some("must have 32 bytes"),
+        (action.args_digest.len() != DIGEST_BYTES).then_some("must have 32 bytes"),
     );
     note("requests", requests(action.requests.len()));
-    let mut skipped = 0;
     for (place, request) in action.requests.iter().take(MAX_ENTRIES).enumerate() {
         for (field, why) in in_request(request) {
             if why.is_some() {
-                skipped |= 1 << place;
+                flaws.requests |= 1 << place;
                 note(&format!("requests[{place}].{field}"), why);
             }
         }
@@ -44,6 +64,7 @@ pub(crate) fn in_action(action: &Action<'_>, mut tell: impl FnMut(String)) -> u6
     for (place, human) in action.governs_humans.iter().take(MAX_ENTRIES).enumerate() {
         let why = name(human);
         if why.is_some() {
+            flaws.human |= place == 0;
             note(&format!("governs_humans[{place}]"), why);
         }
     }
@@ -55,7 +76,33 @@ pub(crate) fn in_action(action: &Action<'_>, mut tell: impl FnMut(String)) -> u6
         "proof",
         (![0, 64].contains(&action.proof.len())).then_some("must have 0 or 64 bytes"),
     );
-    skipped
+    if flaws.names {
+        flaws.requests = u64::MAX;
+    }
+    flaws
+}
+
+/// Empties a verdict's copies of malformed fields, so that none is signed and logged: the verdict
+/// is found by its digest. An odd `right` is a number and stays.
+pub(crate) fn cut(verdict: &mut Verdict<'_>) {
+    let empty = |text: &mut &str, why: fn(&str) -> Why| {
+        if why(text).is_some() {
+            *text = "";
+        }
+    };
+    empty(&mut verdict.action_id, name);
+    empty(&mut verdict.actor, name);
+    empty(&mut verdict.kind, kind);
+    empty(&mut verdict.tool, name);
+    if verdict.args_digest.len() != DIGEST_BYTES {
+        verdict.args_digest = Cow::Borrowed(&[]);
+    }
+    verdict.requests.truncate(MAX_ENTRIES);
+    for request in &mut verdict.requests {
+        empty(&mut request.rtype, name);
+        empty(&mut request.name, name);
+        empty(&mut request.scope, scope);
+    }
 }
 
 fn in_request(request: &Request<'_>) -> [(&'static str, Why); 4] {

@@ -49,7 +49,7 @@ fn every_rule_tells_its_violation_in_the_order_of_the_rules() {
         trust_domain: "D",
     }));
     let bad = Action {
-        id: "",
+        args_digest: Cow::Borrowed(&[]),
         actor: "rob",
         governs_humans: vec!["ann"],
         flags: 3,
@@ -93,13 +93,71 @@ fn a_name_under_the_other_kind_is_an_impostor() {
 }
 
 #[test]
-fn a_malformed_kind_is_nobody() {
+fn a_malformed_name_is_told_by_its_field_alone() {
+    let world = World::new();
+    let long: &str = &"x".repeat(1_000_000);
+    for field in 0..4 {
+        let base = Action {
+            governs_humans: vec!["ann"],
+            flags: 1,
+            ..action("a", READ)
+        };
+        let text = |place, text| if place == field { long } else { text };
+        let odd = Action {
+            id: text(0, base.id),
+            actor: text(1, base.actor),
+            kind: text(2, base.kind),
+            tool: text(3, base.tool),
+            ..base
+        };
+        assert_eq!(codes(&world, &odd), ["malformed", "forbidden_flag"]);
+        assert!(world.decide(&[odd])[0].len() < 1_000);
+    }
+}
+
+#[test]
+fn a_malformed_field_is_empty_in_the_verdict() {
     let world = World::with(&[grant("g", "bot", "")]);
+    let requests = vec![
+        Request {
+            rtype: "\0",
+            name: "",
+            scope: "\n",
+            right: 3,
+        };
+        65
+    ];
     let odd = Action {
-        kind: "robot",
+        requests,
+        args_digest: Cow::Borrowed(&[1; 33]),
         ..action("a", READ)
     };
-    assert_eq!(codes(&world, &odd), ["malformed", "no_grant"]);
+    world.verdict(&odd, |verdict| {
+        assert_eq!((verdict.actor, verdict.tool), ("bot", "tool"));
+        assert!(verdict.args_digest.is_empty());
+        assert_eq!(verdict.requests.len(), 64);
+        let told =
+            |request: &Request<'_>| format!("{}{}{}", request.rtype, request.name, request.scope);
+        assert!(
+            verdict
+                .requests
+                .iter()
+                .all(|request| told(request).is_empty())
+        );
+        assert!(verdict.requests.iter().all(|request| request.right == 3));
+    });
+}
+
+#[test]
+fn a_human_with_a_malformed_name_is_not_quoted() {
+    let world = World::with(&[grant("g", "bot", "")]);
+    let over = |humans| Action {
+        governs_humans: humans,
+        ..action("a", READ)
+    };
+    assert_eq!(codes(&world, &over(vec!["\n", "ann"])), ["malformed"]);
+    let told = ["malformed", "machine_dominion"];
+    assert_eq!(codes(&world, &over(vec!["ann", "\n"])), told);
 }
 
 #[test]
