@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from authgate_async.reference.signing import KEY_BYTES, SIGNATURE_BYTES, is_point
+from authgate_async.reference.signing import KEY_BYTES, SIGNATURE_BYTES, is_key
 from authgate_async.wire import (
     FLAGS,
     Action,
@@ -139,7 +139,7 @@ def _governed(humans: tuple[str, ...]) -> _Faults:
 def _enrol(change: Enrol) -> _Faults:
     yield from _text("name", change.name)
     yield from _kind("kind", change.kind)
-    if change.key and not (len(change.key) == KEY_BYTES and is_point(change.key)):
+    if change.key and not is_key(change.key):
         yield f"`key` must be an Ed25519 public key of {KEY_BYTES} bytes"
     yield from _text("trust_domain", change.trust_domain, may_be_empty=True)
 

@@ -10,7 +10,15 @@ from __future__ import annotations
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-__all__ = ["KEY_BYTES", "SIGNATURE_BYTES", "Signer", "is_point", "is_small_order", "verifies"]
+__all__ = [
+    "KEY_BYTES",
+    "SIGNATURE_BYTES",
+    "Signer",
+    "is_key",
+    "is_point",
+    "is_small_order",
+    "verifies",
+]
 
 KEY_BYTES = 32
 SIGNATURE_BYTES = 64
@@ -42,6 +50,11 @@ def is_small_order(encoded: bytes) -> bool:
 
 def _strict(encoded: bytes) -> bool:
     return _y(encoded) < _P and not is_small_order(encoded)
+
+
+def is_key(encoded: bytes) -> bool:
+    """Whether the bytes are a public key under which a signature can verify."""
+    return len(encoded) == KEY_BYTES and _strict(encoded) and is_point(encoded)
 
 
 def verifies(public_key: bytes, message: bytes, signature: bytes) -> bool:

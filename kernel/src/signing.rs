@@ -51,6 +51,11 @@ pub fn verifies(key: &VerifyingKey, statement: &Statement, signature: &[u8]) -> 
     is_canonical(key.as_bytes()) && key.verify_strict(&statement.0, &signature).is_ok()
 }
 
+/// Whether signatures under this key can ever verify: neither of small order nor a second encoding.
+pub(crate) fn is_strict(key: &VerifyingKey) -> bool {
+    is_canonical(key.as_bytes()) && !key.is_weak()
+}
+
 /// Whether a point's y is below 2^255 - 19. The library reduces it instead of refusing.
 fn is_canonical(point: &[u8; 32]) -> bool {
     let [first, middle @ .., last] = point;

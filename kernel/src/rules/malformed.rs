@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 
-use ed25519_dalek::VerifyingKey;
-
 use super::MAX_ENTRIES;
 use crate::codes::FLAGS;
 use crate::registry::{Kind, right};
+use crate::signing::{is_strict, parse_key};
 use crate::wire::{Action, Change, Grant, Request, Verdict};
 
 const DIGEST_BYTES: usize = 32;
@@ -216,10 +215,7 @@ fn kind(value: &str) -> Why {
 }
 
 fn key(value: &[u8]) -> Why {
-    let valid = value.is_empty()
-        || value
-            .try_into()
-            .is_ok_and(|key| VerifyingKey::from_bytes(key).is_ok());
+    let valid = value.is_empty() || parse_key(value).is_some_and(|key| is_strict(&key));
     (!valid).then_some("must be an Ed25519 public key of 32 bytes")
 }
 

@@ -33,12 +33,24 @@ fn a_principal_keeps_its_key() {
 }
 
 #[test]
-fn a_key_that_is_no_point_is_malformed() {
+fn a_key_that_no_signature_can_fit_is_malformed() {
     let sentence = "`key` must be an Ed25519 public key of 32 bytes";
     let mut off_the_curve = [0; 32];
     off_the_curve[0] = 2;
+    let mut identity = [0; 32];
+    identity[0] = 1;
+    // 2^255 - 19 and 3 more: a point of large order, in the encoding that is not canonical.
+    let mut second_encoding = [0xff; 32];
+    second_encoding[0] = 0xf0;
+    second_encoding[31] = 0x7f;
     let world = World::new();
-    for key in [[1; 31].as_slice(), &off_the_curve] {
+    for key in [
+        [1; 31].as_slice(),
+        &off_the_curve,
+        &[0; 32],
+        &identity,
+        &second_encoding,
+    ] {
         refusal(&world, enrol("kay", "human", key), "malformed", sentence);
     }
 }

@@ -272,23 +272,6 @@ fn a_principal_with_a_key_signs_each_action() {
 }
 
 #[test]
-fn a_key_of_small_order_verifies_nothing() {
-    let world = World::new();
-    let mut identity = [0; 32];
-    identity[0] = 1;
-    world.done(Change::Enrol(Enrol {
-        name: "kay",
-        kind: "human",
-        key: &identity,
-        trust_domain: "",
-    }));
-    world.register(&grant("g", "kay", ""));
-    let mut proof = [0; 64];
-    proof[0] = 1;
-    assert_eq!(codes(&world, &of_kay(&proof)), ["identity_mismatch"]);
-}
-
-#[test]
 fn a_late_delegation_takes_effect_at_once() {
     let world = World::with(&[grant("root", "ann", "")]);
     assert!(!world.permits(&action("a", READ)));

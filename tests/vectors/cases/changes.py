@@ -29,6 +29,15 @@ KEY = bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f70
 """The public key of RFC 8032's first test."""
 NO_POINT = b"\x02" + b"\x00" * 31
 LONG = "n" * 257
+P = 2**255 - 19
+ORDER_EIGHT = bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05")
+SMALL_ORDER = [
+    *((y + sign * 2**255).to_bytes(32, "little") for y in (0, 1, P - 1) for sign in (0, 1)),
+    *((y % 2**255 + sign * 2**255).to_bytes(32, "little")
+      for y in (int.from_bytes(ORDER_EIGHT, "little"), P - int.from_bytes(ORDER_EIGHT, "little"))
+      for sign in (0, 1)),
+]  # fmt: skip
+"""The points whose order divides 8, with either sign."""
 
 ROOT = grant("root", "rwd", "a", holder="alice", kind="human", expires_at=NOW + 9)
 CHILD = grant("child", "r", "a/b", parent="root", expires_at=NOW + 9)
@@ -59,6 +68,14 @@ CASES = [
     _refused("enrol of another kind", Enrol("carol", "robot")),
     _refused("enrol with a short key", Enrol("carol", "human", b"k" * 31)),
     _refused("enrol with a key that is no point", Enrol("carol", "human", NO_POINT)),
+    *(_refused(f"enrol with small-order key {number}", Enrol("carol", "human", point))
+      for number, point in enumerate(SMALL_ORDER)),
+    _refused("enrol with a key in a second encoding",
+             Enrol("carol", "human", (P + 3).to_bytes(32, "little"))),
+    _refused("enrol with a key in a second encoding, with a sign",
+             Enrol("carol", "human", (P + 3 + 2**255).to_bytes(32, "little"))),
+    case("enrol with that key in its first encoding",
+         change(Enrol("carol", "human", (3).to_bytes(32, "little")))),
     _refused("enrol with a long domain", Enrol("carol", "human", b"", LONG)),
     _refused("enrol with a control character in the domain", Enrol("carol", "human", b"", "\t")),
     _refused("enrol, of several faults the first field", Enrol("", "robot", b"k", LONG)),
