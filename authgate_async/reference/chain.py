@@ -48,10 +48,8 @@ def walk(registry: Registry, grant: Grant, now: int, min_epoch: int) -> Chain:
 
 def _obstacle(registry: Registry, child: Grant, links: list[Grant]) -> str:
     """Why the walk cannot step to the child's parent; empty if it can."""
-    if child.parent not in registry.grants:
-        return f"grant `{child.id}` names parent `{child.parent}`, which is not there"
-    if child.parent in registry.revoked:
-        return f"grant `{child.id}` names parent `{child.parent}`, which was revoked"
+    if gone := registry.gone(child.parent):
+        return f"grant `{child.id}` names parent `{child.parent}`, which {gone}"
     if len(links) == MAX_LINKS:
         return f"grant `{links[0].id}` has a chain of more than {MAX_LINKS} links"
     return ""

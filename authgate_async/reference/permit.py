@@ -119,8 +119,8 @@ class Desk:
             stale = f"is of epoch {verdict.epoch}, below {self._registry.epoch}"
             yield Redeemed("permit_stale", f"{permit} {stale}")
         for grant_id in (grant_id for chain in verdict.chains for grant_id in chain):
-            if grant_id in self._registry.revoked:
-                stale = f"rests on grant `{grant_id}`, which was revoked"
+            if gone := self._registry.gone(grant_id):
+                stale = f"rests on grant `{grant_id}`, which {gone}"
                 yield Redeemed("permit_stale", f"{permit} {stale}")
 
 

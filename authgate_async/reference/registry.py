@@ -67,6 +67,12 @@ class Registry:
         if entered.grant.rights & Right.WRITE:
             self._writers[_place(entered.grant)].remove(entered)
 
+    def gone(self, grant_id: str) -> str:
+        """Why nothing may rest on a grant; empty if something may."""
+        if grant_id not in self.grants:
+            return "is not there"
+        return "was revoked" if grant_id in self.revoked else ""
+
     def alternatives(self, grant: Grant) -> int:
         """Count the live grants of the same holder on the same scope."""
         return len(self._held.get(_held(grant), ()))

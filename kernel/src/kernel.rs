@@ -239,9 +239,15 @@ fn stale(registry: &Registry, verdict: &Verdict<'_>) -> Option<String> {
         ));
     }
     let mut grants = verdict.chains.iter().flatten();
-    let revoked = grants.find(|grant| registry.grants.is_revoked(grant))?;
+    let (gone, why) = grants.find_map(|grant| {
+        let record = registry.grants.find(grant);
+        match record.and_then(|number| registry.grants.get(number)) {
+            None => Some((grant, "is not there")),
+            Some(record) => record.revoked.then_some((grant, "was revoked")),
+        }
+    })?;
     Some(format!(
-        "the permit of action `{id}` rests on grant `{revoked}`, which was revoked"
+        "the permit of action `{id}` rests on grant `{gone}`, which {why}"
     ))
 }
 

@@ -102,12 +102,6 @@ impl Grants {
         self.of_id(self.ids.find(0, id)?)
     }
 
-    /// Whether there was such a grant and it was revoked.
-    pub(crate) fn is_revoked(&self, id: &str) -> bool {
-        let found = self.find(id).and_then(|number| self.get(number));
-        found.is_some_and(|record| record.revoked)
-    }
-
     /// The grant of an id's number.
     pub(crate) fn of_id(&self, id: Number) -> Option<Number> {
         self.by_id
