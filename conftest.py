@@ -60,6 +60,8 @@ def _scrubbed_environment() -> Iterator[None]:
             if not name.startswith(KEPT):
                 patch.delenv(name)
         patch.setenv("TZ", "UTC")
+        # Programs that the tests start import the installed package, not the folder they start in.
+        patch.setenv("PYTHONSAFEPATH", "1")
         patch.setenv("TERM", "dumb")
         patch.setenv("COLUMNS", "100")
         yield

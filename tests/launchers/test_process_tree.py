@@ -91,7 +91,8 @@ def test_death_of_the_runtime(fifo: Any, tmp_path: Path) -> None:
     """When the runtime is killed, its template and every process of every call go too."""
     path = fifo.path
     args = f'{{"fifo": "{path}", "count": 3, "linger": true}}'
-    environ = {"PYTHONPATH": str(Path(__file__).parent / "bodies"), "TMPDIR": str(tmp_path)}
+    bodies = str(Path(__file__).parent / "bodies")
+    environ = {"PYTHONPATH": bodies, "PYTHONSAFEPATH": "1", "TMPDIR": str(tmp_path)}
     runtime = subprocess.Popen([sys.executable, "-c", RUNTIME, args], env=environ)
     with Path(path).open("rb") as readers:
         assert readers.read(3) == b"xxx"

@@ -14,17 +14,23 @@ from authgate_async.errors import ClosedError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-ROOM: list[int] = [0, 0]
+class Room:
+    """Where calls wait until there are four, and are counted."""
+
+    here = 0
+    most = 0
+    full: anyio.Event
 
 
 @tool(resource="compute:echo", right="execute", level="inline")
 async def crowd() -> None:
-    """Count how many are here at once."""
-    ROOM[0] += 1
-    ROOM[1] = max(ROOM)
-    for _ in range(5):
-        await anyio.lowlevel.checkpoint()
-    ROOM[0] -= 1
+    """Wait until four have been here at once."""
+    Room.here += 1
+    Room.most = max(Room.most, Room.here)
+    if Room.here == 4:
+        Room.full.set()
+    await Room.full.wait()
+    Room.here -= 1
 
 
 def echoes(agents: int, each: int) -> list[Task]:
@@ -52,14 +58,14 @@ async def test_nothing_is_lost_and_order_is_kept_per_agent(runtime: Callable[...
 
 async def test_agents_run_side_by_side_up_to_the_bound(runtime: Callable[..., Any]) -> None:
     """No more than `concurrency` agents act at once, and that many do."""
-    ROOM[:] = [0, 0]
+    Room.here, Room.most, Room.full = 0, 0, anyio.Event()
     names = [f"a{n}" for n in range(12)]
     tasks = [Task(agent=name, steps=({"tool": "crowd"},)) for name in names]
     async with runtime(*names, tools=(crowd,)) as rt:
         results = [result async for result in rt.run_batch(tasks, concurrency=4)]
 
     assert {result.status for result in results} == {"done"}
-    assert 1 < ROOM[1] <= 4
+    assert Room.most == 4
 
 
 @pytest.mark.parametrize("bad", [Task(agent=""), Task(agent="bot", intent="\ud800"), "text", None])
