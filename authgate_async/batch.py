@@ -8,6 +8,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Self
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from authgate_async.planners.protocol import Task
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["Batch", "Tasks"]
 
 Tasks = Iterable[Task] | AsyncIterable[Task]
+
+BURST = 64
+"""Tasks handed out before other tasks get their turn: actors then find full mailboxes."""
 
 
 class Batch:
@@ -47,10 +51,11 @@ class Batch:
         self._draining = False
         # Lists, though their head is what is taken: thousands of agents have one task each.
         self._queues: dict[str, list[Task]] = {}
-        self._agents = anyio.Semaphore(concurrency)
-        self._backlog = anyio.Semaphore(4 * concurrency)
+        # A place that is free is taken without giving way: `_feed` gives way once a burst.
+        self._agents = anyio.Semaphore(concurrency, fast_acquire=True)
+        self._backlog = anyio.Semaphore(4 * concurrency, fast_acquire=True)
         self._results: deque[RunResult] = deque()
-        self._room = anyio.Semaphore(concurrency)
+        self._room = anyio.Semaphore(concurrency, fast_acquire=True)
         self._news = anyio.Event()
         self._ended = False
         self._failure: Exception | None = None
@@ -110,9 +115,13 @@ class Batch:
         """Hand tasks to their agents; an error of the source is raised after the results."""
         try:
             async with aclosing(_each(self._source)) as tasks:
+                handed = 0
                 async for task in tasks:
                     await self._backlog.acquire()
                     await self._hand_over(task, group)
+                    handed += 1
+                    if handed % BURST == 0:
+                        await checkpoint()
         except Exception as error:  # noqa: BLE001 - the source's own error goes to whoever reads
             self._failure = error
 
