@@ -9,9 +9,13 @@ nobody.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import msgspec
 
 from authgate_async.actors.channel import Failure, encode
+from authgate_async.actors.waiter import Waiter
 from authgate_async.errors import (
     ActorDiedError,
     AskTimeoutError,
@@ -21,51 +25,36 @@ from authgate_async.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import TracebackType
-    from typing import Any, Self
+    from typing import Self
 
-    import msgspec
-
-    from authgate_async.actors.mailbox import Mailbox
+    from authgate_async.actors.mailbox import Mailbox  # noqa: TC004 - it imports this module
 
 __all__ = ["Envelope"]
 
 M = TypeVar("M")
 
 
-class Envelope(Generic[M]):
+class Envelope(msgspec.Struct, Generic[M], eq=False):
     """A message that was taken from a mailbox, to be settled exactly once.
 
     As a context manager it settles itself: a block that ends by an error fails it (and the error
     goes on), one that ends well completes a `tell`. It may be settled later and from another task
     of the same actor.
+
+    A struct only because that is made in a third of the time; it never crosses a channel.
     """
 
-    __slots__ = (
-        "_gone",
-        "_holder",
-        "_outcome",
-        "_settled",
-        "_wake",
-        "_when_gone",
-        "accepted",
-        "asks",
-        "message",
-        "sent_at",
-    )
-
-    def __init__(self, message: M, holder: Mailbox[Any], *, asks: bool, sent_at: float) -> None:
-        self.message = message
-        self.asks = asks
-        self.sent_at = sent_at
-        self.accepted = False
-        self._holder = holder
-        self._wake = holder.waiter() if asks else None
-        self._outcome: bytes | Failure = b""
-        self._settled = False
-        self._gone = False
-        self._when_gone: Callable[[], object] | None = None
+    message: M
+    _holder: Mailbox[Any]
+    asks: bool
+    sent_at: float
+    _wake: Waiter | None
+    accepted: bool = False
+    _outcome: bytes | Failure = b""
+    _settled: bool = False
+    _gone: bool = False
+    _when_gone: Callable[[], object] | None = None
 
     def reply(self, answer: msgspec.Struct) -> None:
         """Answer the asker; for a `tell`, complete it.
@@ -77,9 +66,11 @@ class Envelope(Generic[M]):
             InternalError: it was settled before.
         """
         try:
-            self._settle(encode(answer))
+            outcome = encode(answer)
         except UsageError as error:
             self.fail(error)
+        else:
+            self._settle(outcome)
 
     def fail(self, error: AuthgateError) -> None:
         """Have the asker's `ask` raise this error, by its class's name and its sentence.
@@ -150,20 +141,24 @@ class Envelope(Generic[M]):
     def conclude(self, outcome: bytes | Failure) -> None:
         """Fix what the sender will see, and wake it."""
         self._outcome = outcome
-        if self._wake is not None:
-            self._wake.set()
+        self._rouse()
 
     def admit(self) -> None:
         """The mailbox has room for it now: the sender of a `tell` may go on."""
         self.accepted = True
-        if not self.asks and self._wake is not None:
-            self._wake.set()
+        if not self.asks:
+            self._rouse()
 
-    async def wait(self) -> None:
-        """Wait until an `ask` is settled, or a `tell` admitted or refused."""
+    def waiter(self) -> Waiter:
+        """Return what is set once an `ask` is settled, or a `tell` admitted or refused."""
         if self._wake is None:
             self._wake = self._holder.waiter()
-        await self._wake.wait()
+        return self._wake
+
+    def _rouse(self) -> None:
+        wake = self._wake
+        if wake is not None and not wake.done():
+            wake.set_result(None)
 
     def abandon(self) -> None:
         """Let go of the asker's end; does nothing if the other end is settled."""

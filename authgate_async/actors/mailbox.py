@@ -114,7 +114,7 @@ class Mailbox(Generic[M]):
             message: M = self._decode(data)
         except UNFIT as error:
             raise self.refuse(error) from error
-        envelope = Envelope(message, self, asks=asks, sent_at=self._clock())
+        envelope = Envelope(message, self, asks, self._clock(), self.waiter() if asks else None)
         if len(self._queue) >= self._capacity:
             self._lobby[envelope] = None
         else:
@@ -141,8 +141,7 @@ class Mailbox(Generic[M]):
         self._queue[envelope] = None
         envelope.admit()
         self._peak = max(self._peak, len(self._queue))
-        if self._sleeper is not None:
-            self._sleeper.set()
+        self._rouse()
 
     def _fill(self) -> None:
         while self._lobby and len(self._queue) < self._capacity:
@@ -183,15 +182,21 @@ class Mailbox(Generic[M]):
             raise InternalError(f"two tasks read mailbox `{self.name}`; one actor, one reader")
         self._sleeper = self.waiter()
         try:
-            await self._sleeper.wait()
+            await self._sleeper
         finally:
             self._sleeper = None
 
+    def _rouse(self) -> None:
+        sleeper = self._sleeper
+        if sleeper is not None and not sleeper.done():
+            sleeper.set_result(None)
+
     def _take(self, limit: int) -> list[Envelope[M]]:
         now = self._clock()
-        batch = [self._queue.popitem(last=False)[0] for _ in range(min(limit, len(self._queue)))]
+        queue = self._queue
+        batch = [queue.popitem(last=False)[0] for _ in range(min(limit, len(queue)))]
+        self._in_hand.update(dict.fromkeys(batch))
         for envelope in batch:
-            self._in_hand[envelope] = None
             wait = now - envelope.sent_at
             self._wait_total += wait
             self._wait_max = max(self._wait_max, wait)
@@ -216,8 +221,7 @@ class Mailbox(Generic[M]):
         lobby, self._lobby = self._lobby, OrderedDict()
         for envelope in lobby:
             envelope.fail(self._closed_error())
-        if self._sleeper is not None:
-            self._sleeper.set()
+        self._rouse()
 
     def give_back(self, error: AuthgateError) -> None:
         """Fail what was taken and not settled: its actor is dead."""

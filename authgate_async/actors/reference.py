@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from heapq import heapify, heappop, heappush
-from itertools import count
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 import anyio
@@ -24,58 +23,59 @@ __all__ = ["Deadlines", "Ref"]
 M = TypeVar("M")
 A = TypeVar("A", bound=msgspec.Struct)
 
-SLACK = 64
-"""So many dead entries are not worth a clean-up."""
-
-
-_Watch = list[Any]
-"""When, a number that decides between equals, and the envelope, until it is let go."""
-
 
 class Deadlines:
     """Ends overdue asks, all from one task.
 
-    A cancel scope and a timer for each ask would cost as much as the rest of the ask. Here an ask
-    costs a push onto a heap; answered ones stay in it until they are half of it, or due.
+    A cancel scope and a timer for each ask would cost as much as the rest of the ask. Here asks of
+    one timeout stand in a lane, which is in the order of their deadlines without being sorted: an
+    ask enters at the end, and leaves from wherever it is, in constant time.
     """
 
     def __init__(self, clock: Callable[[], float] = anyio.current_time) -> None:
         self._clock = clock
-        self._heap: list[_Watch] = []
-        self._order = count()
-        self._live = 0
+        self._lanes: dict[float, dict[Envelope[Any], None]] = {}
         self._wake_at = -math.inf
         self._sooner: anyio.Event | None = None
 
-    def watch(self, envelope: Envelope[Any], at: float) -> _Watch:
-        """Expire the envelope at this time of the clock, in seconds."""
-        watch: _Watch = [at, next(self._order), envelope]
-        heappush(self._heap, watch)
-        self._live += 1
-        if at < self._wake_at and self._sooner is not None:
+    def watch(self, envelope: Envelope[Any], timeout: float) -> None:
+        """Expire the envelope so many seconds after it was sent."""
+        lane = self._lanes.get(timeout)
+        if lane is None:
+            lane = self._lanes[timeout] = {}
+        lane[envelope] = None
+        if envelope.sent_at + timeout < self._wake_at and self._sooner is not None:
             self._sooner.set()
-        return watch
 
-    def forget(self, watch: _Watch) -> None:
+    def forget(self, envelope: Envelope[Any], timeout: float) -> None:
         """Let go of an envelope that is settled or abandoned."""
-        watch[2] = None
-        self._live -= 1
-        if len(self._heap) > 2 * self._live + SLACK:
-            self._heap = [entry for entry in self._heap if entry[2] is not None]
-            heapify(self._heap)
+        lane = self._lanes[timeout]
+        del lane[envelope]
+        if not lane:
+            del self._lanes[timeout]
 
     async def run(self) -> NoReturn:
         """Sleep from deadline to deadline, until cancelled."""
         while True:
             self._sooner = anyio.Event()
-            self._wake_at = self._heap[0][0] if self._heap else math.inf
+            self._wake_at = min(
+                (next(iter(lane)).sent_at + timeout for timeout, lane in self._lanes.items()),
+                default=math.inf,
+            )
             with anyio.move_on_after(self._wake_at - self._clock()):
                 await self._sooner.wait()
-            now = self._clock()
-            while self._heap and (self._heap[0][2] is None or self._heap[0][0] <= now):
-                envelope = heappop(self._heap)[2]
-                if envelope is not None:
-                    envelope.expire()
+            self._expire(self._clock())
+
+    def _expire(self, now: float) -> None:
+        """End what is due; it leaves its lane when its asker wakes, before this task does again."""
+        due: list[tuple[float, Envelope[Any]]] = []
+        for timeout, lane in self._lanes.items():
+            for envelope in lane:
+                if envelope.sent_at + timeout > now:
+                    break
+                due.append((envelope.sent_at + timeout, envelope))
+        for _, envelope in sorted(due, key=itemgetter(0)):
+            envelope.expire()
 
 
 class Ref(Generic[M]):
@@ -100,14 +100,14 @@ class Ref(Generic[M]):
         if envelope.accepted:
             return
         try:
-            await envelope.wait()
+            await envelope.waiter()
         except BaseException:
             envelope.abandon()
             raise
         if not envelope.accepted:
             envelope.outcome()
 
-    async def ask(self, message: M, answer: type[A], *, timeout: float) -> A:  # noqa: ASYNC109 - one heap serves all
+    async def ask(self, message: M, answer: type[A], *, timeout: float) -> A:  # noqa: ASYNC109 - one task serves all
         """Send, and wait for an answer of this type for at most `timeout` seconds, room included.
 
         Cancelled or overdue, it withdraws the message if the actor has not taken it, and abandons
@@ -125,12 +125,14 @@ class Ref(Generic[M]):
             raise InternalError(f"`{self.name}` was asked with a timeout of {timeout}")
         envelope = self._post(message, asks=True)
         del message  # thousands may wait here: hold on to nothing
-        watch = self._deadlines.watch(envelope, envelope.sent_at + timeout)
+        self._deadlines.watch(envelope, timeout)
         try:
-            await envelope.wait()
-        finally:
+            await envelope.waiter()
+        except BaseException:
             envelope.abandon()
-            self._deadlines.forget(watch)
+            raise
+        finally:
+            self._deadlines.forget(envelope, timeout)
         data = envelope.outcome()
         try:
             decoded: A = decoder(answer)(data)

@@ -8,7 +8,6 @@ from typing import Any
 import anyio
 import pytest
 
-from authgate_async.actors.reference import SLACK, Deadlines
 from authgate_async.actors.supervision import Restarts, Supervisor
 from authgate_async.errors import ActorDiedError, AskTimeoutError, AuthgateError, ClosedError
 from authgate_async.testing import virtual_clock
@@ -109,17 +108,17 @@ async def test_a_sooner_deadline_is_not_kept_waiting(
 
 
 async def test_answered_asks_do_not_pile_up(house: House, sleeper: Any, words: Any) -> None:
-    """The heap of deadlines holds what is live, and a bounded rest."""
+    """Deadlines are watched of live asks only."""
     async with house() as supervisor:
         ref = supervisor.start("sleeper", sleeper, words.union)
-        for _ in range(5 * SLACK):
-            await ref.ask(words.Add(0), words.Sum, timeout=3600)
-        assert len(supervisor._deadlines._heap) <= SLACK + 2
+        for timeout in range(3600, 3700):
+            await ref.ask(words.Add(0), words.Sum, timeout=timeout)
+        assert not supervisor._deadlines._lanes
 
 
 async def test_overdue_asks_are_found_by_a_late_sweeper(ref: Any, words: Any) -> None:
     """An ask that was made before the sweeper ran still ends at its deadline."""
-    deadlines: Deadlines = ref._deadlines
+    deadlines = ref._deadlines
     async with anyio.create_task_group() as group:
 
         async def ask() -> None:
