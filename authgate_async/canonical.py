@@ -40,13 +40,10 @@ def canonical(value: Any) -> bytes:
             a key that is not a string, half of a surrogate pair, nesting over `MAX_DEPTH`, or more
             than `MAX_BYTES` of output; the sentence opens with the place, as in `$.a[0]`.
     """
-    plain = _check(value, ())
+    plain = _Walk().check(value, ())
     data = _fast(value) if plain else rfc8785.dumps(value)
     if len(data) > MAX_BYTES:
-        raise ArgumentError(
-            f"the arguments take {len(data)} bytes; at most {MAX_BYTES} are allowed, "
-            "so pass large data as a file"
-        )
+        raise _too_large()
     return data
 
 
@@ -60,49 +57,71 @@ _MAX_SHOWN = 200
 _Place = Sequence[str | int]
 
 
-def _check(value: Any, place: _Place) -> bool:
-    """Refuse what has no canonical form, and say whether the fast encoder may take the rest."""
-    kind = type(value)
-    if kind is str:
-        _check_text(value, place)
-        return True
-    if kind is bool or value is None:
-        return True
-    if kind is int:
-        if not -MAX_INTEGER <= value <= MAX_INTEGER:
-            raise _error(place, "is an integer beyond 2^53 - 1; pass it as a string")
-        return True
-    if kind is float:
-        if not math.isfinite(value):
-            raise _error(place, "is not a finite number")
-        return False
-    return _check_inside(value, place)
+class _Walk:
+    """One walk over a value; it ends when what it met cannot fit into `MAX_BYTES` any more.
 
+    Containers may be shared, so that there can be far more places than objects: each place that is
+    looked at takes its least share of the output first. Of a foreign class nothing is touched.
+    """
 
-def _check_inside(value: Any, place: _Place) -> bool:
-    if len(place) >= MAX_DEPTH:
-        raise _error(place, f"is nested deeper than {MAX_DEPTH}")
-    if type(value) is dict:
-        keys = [_check_key(key, place) for key in value]
-        values = [_check(value[key], (*place, key)) for key in value]
-        return all(keys) and all(values)
-    if type(value) in {list, tuple}:
-        items = [_check(item, (*place, index)) for index, item in enumerate(value)]
+    def __init__(self) -> None:
+        self._left = MAX_BYTES
+
+    def check(self, value: Any, place: _Place) -> bool:
+        """Refuse what has no canonical form; tell whether the fast encoder may take the rest."""
+        self._take(1)
+        kind = type(value)
+        if kind is str:
+            self._check_text(value, place)
+            return True
+        if kind is bool or value is None:
+            return True
+        if kind is int:
+            if not -MAX_INTEGER <= value <= MAX_INTEGER:
+                raise _error(place, "is an integer beyond 2^53 - 1; pass it as a string")
+            return True
+        if kind is float:
+            if not math.isfinite(value):
+                raise _error(place, "is not a finite number")
+            return False
+        return self._check_inside(value, place)
+
+    def _check_inside(self, value: Any, place: _Place) -> bool:
+        kind = type(value)
+        if not (kind is dict or kind is list or kind is tuple):
+            raise _error(place, "has no JSON form; convert it to a string, number, list or dict")
+        if len(place) >= MAX_DEPTH:
+            raise _error(place, f"is nested deeper than {MAX_DEPTH}")
+        if kind is dict:
+            keys = [self._check_key(key, place) for key in value]
+            values = [self.check(item, (*place, key)) for key, item in value.items()]
+            return all(keys) and all(values)
+        items = [self.check(item, (*place, index)) for index, item in enumerate(value)]
         return all(items)
-    raise _error(place, f"has no JSON form; `{type(value).__name__}` must be converted first")
+
+    def _check_key(self, key: Any, place: _Place) -> bool:
+        """Refuse a key that is no string; beyond ASCII, UTF-8 and UTF-16 sort differently."""
+        if type(key) is not str:
+            raise _error(place, "has a key that is no string")
+        self._check_text(key, place)
+        return key.isascii()
+
+    def _check_text(self, text: str, place: _Place) -> None:
+        self._take(len(text))
+        if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+            raise _error(place, "has half of a surrogate pair, which has no UTF-8 form")
+
+    def _take(self, least: int) -> None:
+        self._left -= least
+        if self._left < 0:
+            raise _too_large()
 
 
-def _check_key(key: Any, place: _Place) -> bool:
-    """Refuse a key that is no string; beyond ASCII, UTF-8 and UTF-16 sort differently."""
-    if type(key) is not str:
-        raise _error(place, f"has a key of type `{type(key).__name__}`; keys must be strings")
-    _check_text(key, place)
-    return key.isascii()
-
-
-def _check_text(text: str, place: _Place) -> None:
-    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        raise _error(place, "has half of a surrogate pair, which has no UTF-8 form")
+def _too_large() -> ArgumentError:
+    return ArgumentError(
+        f"the arguments are too large: at most {MAX_BYTES} bytes are allowed, "
+        "so pass large data as a file"
+    )
 
 
 def _error(place: _Place, why: str) -> ArgumentError:
