@@ -28,6 +28,7 @@ __all__ = [
 
 HEAD_BYTES = 32
 _INSTANCE_BYTES = 16
+_NONCE_BYTES = 16
 
 
 def batch_statement(size: int, root: bytes) -> bytes:
@@ -129,6 +130,7 @@ class _Spent:
 
     They are dropped by generations of one permit's life, since a clock can go back: a nonce of the
     present generation or a later one is still known then, and one of an earlier counts as used.
+    The present generation never falls.
     """
 
     def __init__(self, permit_ttl: int) -> None:
@@ -142,7 +144,9 @@ class _Spent:
             self._oldest = now // self._width
             ends = self._ends.items()
             self._ends = {n: end for n, end in ends if end // self._width >= self._oldest}
-        if expires_at // self._width < self._oldest or now < self._ends.get(nonce, 0):
+        if len(nonce) != _NONCE_BYTES or expires_at // self._width < self._oldest:
+            return False
+        if now < self._ends.get(nonce, 0):
             return False
         self._ends[nonce] = expires_at
         return True
