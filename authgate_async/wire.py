@@ -1,7 +1,7 @@
 """What crosses into the decision kernel and back, as MessagePack arrays.
 
 Both kernels (Rust and the Python reference) take and return exactly these bytes; the Rust side
-declares the same structs in `kernel/src/wire.rs`. Fields are positional: order is the format.
+declares the same structs in `kernel/src/wire/`. Fields are positional: order is the format.
 Encodings are canonical (shortest form of every header), so equal values are equal bytes.
 
 Times are integer microseconds since the Unix epoch; 0 in `expires_at` means never. Confidence is in
