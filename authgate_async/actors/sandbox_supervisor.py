@@ -16,6 +16,7 @@ from anyio import CapacityLimiter, to_thread
 
 from authgate_async.actors.crew import Crew
 from authgate_async.actors.recording import record
+from authgate_async.errors import AuthgateError
 from authgate_async.launchers.protocol import Call, Ended, Folder
 from authgate_async.log.records import Outcome, Refusal
 from authgate_async.messages import Execute, Finished, Settle, Settled
@@ -203,6 +204,12 @@ class SandboxSupervisor:
         ended = Ended("cancelled", error="the call was cancelled")
         try:
             ended = await launcher.launch(call)
+        except AuthgateError as error:
+            ended = Ended("sandbox_died", error=str(error))
+        except Exception as error:
+            sentence = f"a bug of ours, please report it: {type(error).__name__}: {error}"
+            ended = Ended("sandbox_died", error=sentence)
+            raise
         finally:
             self._record(envelope, call.action_id, digest, ended, launcher.layers)
 

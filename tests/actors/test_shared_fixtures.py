@@ -42,7 +42,7 @@ async def test_a_loop_is_what_it_is_called(request: pytest.FixtureRequest) -> No
 def test_the_environment_is_scrubbed() -> None:
     """What the caller's shell sets does not reach a test; the time zone is UTC."""
     assert os.environ["TZ"] == "UTC"
-    assert not any(name.startswith(("AUTHGATE", "PYTHON", "XDG")) for name in os.environ)
+    assert not any(name.startswith(("AUTHGATE", "PYTHONPATH", "XDG")) for name in os.environ)
 
 
 async def test_a_blocking_call_of_the_package_fails_the_test(

@@ -14,6 +14,7 @@ from authgate_async.errors import ClosedError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
+
 class Room:
     """Where calls wait until there are four, and are counted."""
 
