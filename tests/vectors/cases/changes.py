@@ -67,6 +67,10 @@ CASES = [
     _refused("enrol with a control character", Enrol("al\x07ice", "human")),
     _refused("enrol of another kind", Enrol("carol", "robot")),
     _refused("enrol with a short key", Enrol("carol", "human", b"k" * 31)),
+    _refused("enrol with a point that lacks its last zero byte",
+             Enrol("carol", "human", (3).to_bytes(31, "little"))),
+    _refused("enrol with a point and a zero byte",
+             Enrol("carol", "human", (3).to_bytes(33, "little"))),
     _refused("enrol with a key that is no point", Enrol("carol", "human", NO_POINT)),
     *(_refused(f"enrol with small-order key {number}", Enrol("carol", "human", point))
       for number, point in enumerate(SMALL_ORDER)),

@@ -54,6 +54,11 @@ def _whole_batch(size: int) -> Case:
     return case(f"a batch of {size}", given(grant()), _batch(size), *steps)
 
 
+def _later(now: int) -> Deciding:
+    """Decide the same at another time, with a nonce of its own."""
+    return Deciding((Expected(act()),), now=now, entropy=b"\x22" * 32)
+
+
 def _misused(name: str, code: str, *, now: int = NOW + 1, **how: object) -> Case:
     redeeming = Redeeming(((use(**how), code),), now)
     return case(f"redeem: {name}", given(grant()), permit(act()), redeeming)
@@ -137,20 +142,20 @@ CASES = [
     case("the clock goes back by less than a permit's life", given(grant()), permit(act()),
          redeem((use(), ""), now=NOW + 50), redeem((use(), "permit_replayed"), now=NOW + 1)),
     case("the clock goes back to when a forgotten permit was valid", given(grant()),
-         permit(act()), redeem((use(), "")), permit(act(), now=NOW + 9 * TTL),
-         redeem((use(1), ""), now=NOW + 9 * TTL), redeem((use(0), "permit_replayed"))),
+         permit(act()), redeem((use(), "")), _later(9 * TTL),
+         redeem((use(1), ""), now=9 * TTL), redeem((use(0), "permit_replayed"))),
+    case("the clock goes back by a little to when a forgotten permit was valid", given(grant()),
+         permit(act()), redeem((use(), "")), _later(2 * TTL), redeem((use(1), ""), now=2 * TTL),
+         redeem((use(0), "permit_replayed"), now=TTL + 1)),
     case("the clock goes back: a permit that nobody used, of a forgotten time", given(grant()),
-         permit(act()), permit(act(), now=NOW + 9 * TTL),
-         redeem((use(1), ""), now=NOW + 9 * TTL), redeem((use(0), "permit_replayed"))),
+         permit(act()), _later(9 * TTL),
+         redeem((use(1), ""), now=9 * TTL), redeem((use(0), "permit_replayed"))),
     case("the clock goes back after a refused redemption, which makes forget nothing",
-         given(grant()), permit(act()), permit(act(), now=NOW + 9 * TTL),
-         redeem((use(1, tool="x"), "permit_mismatch"), now=NOW + 9 * TTL), redeem((use(0), ""))),
+         given(grant()), permit(act()), _later(9 * TTL),
+         redeem((use(1, tool="x"), "permit_mismatch"), now=9 * TTL), redeem((use(0), ""))),
     case("the clock goes back, and a permit that ends in the present generation is known",
-         given(grant()), permit(act()),
-         Deciding((Expected(act()),), now=TTL - NOW, entropy=b"\x22" * 32),
-         Deciding((Expected(act()),), now=TTL, entropy=b"\x33" * 32),
-         redeem((use(2), ""), now=TTL), redeem((use(0), ""), (use(0), "permit_replayed")),
-         redeem((use(1), ""), (use(1), "permit_replayed"), now=TTL)),
+         given(grant()), permit(act()), _later(TTL), redeem((use(1), ""), now=TTL),
+         redeem((use(0), ""), (use(0), "permit_replayed"))),
     case("a nonce of another length", given(grant()), permit(act()),
          redeem((use(alter=_signed_again(nonce=b"")), "permit_replayed"),
                 (use(alter=_signed_again(nonce=b"n" * 17)), "permit_replayed"), (use(), ""))),
