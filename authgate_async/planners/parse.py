@@ -30,6 +30,10 @@ MAX_PLAN = 4 * 2**20
 # measure.
 _SURELY_SMALL = MAX_BYTES // 30
 _FIELDS = ("tool", "args", "rationale")
+
+_Place = str | tuple["_Place", str | int]
+"""A name, or a key or index inside another place; spelled out only where something is wrong."""
+
 _WORDS: dict[type, str] = {
     type(None): "null",
     bool: "a boolean",
@@ -60,7 +64,7 @@ def parse_plan(raw: object) -> tuple[Step, ...]:
         raise _error("steps", f"must be a list of steps, not {_word(raw)}")
     if len(raw) > MAX_STEPS:
         raise _error("steps", f"has {len(raw)} entries; a plan has at most {MAX_STEPS}")
-    return tuple([_step(item, f"steps[{index}]") for index, item in enumerate(raw)])
+    return tuple([_step(item, ("steps", index)) for index, item in enumerate(raw)])
 
 
 def _from_text(raw: bytes | str) -> object:
@@ -87,24 +91,26 @@ def _constant(name: str) -> object:
     raise _error("steps", f"has {name}, which is not JSON")
 
 
-def _step(item: object, place: str) -> Step:
+def _step(item: object, place: _Place) -> Step:
     if type(item) is Step:
         item = {"tool": item.tool, "args": item.args, "rationale": item.rationale}
     if type(item) is not dict:
         raise _error(place, f"must be an object with `tool` and `args`, not {_word(item)}")
     for key in item:
         if type(key) is not str or key not in _FIELDS:
-            raise _error(_inside(place, key), "is no field of a step; use tool, args and rationale")
-    tool = _text(item.get("tool"), f"{place}.tool")
+            raise _error(
+                _inside(_shown(place), key), "is no field of a step; use tool, args and rationale"
+            )
+    tool = _text(item.get("tool"), (place, "tool"))
     if not tool.isprintable() or not 0 < len(tool.encode()) <= MAX_NAME:
-        raise _error(f"{place}.tool", f"must be 1 to {MAX_NAME} bytes without control characters")
-    rationale = _text(item.get("rationale", ""), f"{place}.rationale")
+        raise _error((place, "tool"), f"must be 1 to {MAX_NAME} bytes without control characters")
+    rationale = _text(item.get("rationale", ""), (place, "rationale"))
     if len(rationale) > MAX_RATIONALE:
-        raise _error(f"{place}.rationale", f"has more than {MAX_RATIONALE} characters")
-    return Step(tool, _args(item.get("args", {}), f"{place}.args"), rationale)
+        raise _error((place, "rationale"), f"has more than {MAX_RATIONALE} characters")
+    return Step(tool, _args(item.get("args", {}), (place, "args")), rationale)
 
 
-def _args(args: object, place: str) -> dict[str, Any]:
+def _args(args: object, place: _Place) -> dict[str, Any]:
     if type(args) is not dict:
         raise _error(place, f"must be an object, not {_word(args)}")
     copier = _Copier(place)
@@ -120,14 +126,14 @@ def _args(args: object, place: str) -> dict[str, Any]:
 class _Copier:
     """Copies JSON values and counts, so that one that holds itself ends at the limit."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: _Place) -> None:
         self.size = 0
         self._root = root
 
     def too_large(self) -> PlanError:
         return _error(self._root, f"takes more than {MAX_BYTES} bytes; pass large data as a file")
 
-    def copy(self, value: Any, place: str, depth: int) -> Any:
+    def copy(self, value: Any, place: _Place, depth: int) -> Any:
         self._count(1)
         kind = type(value)
         if kind is str:
@@ -142,15 +148,14 @@ class _Copier:
         if depth >= MAX_DEPTH:
             raise _error(place, f"is nested more than {MAX_DEPTH} deep")
         if kind is list or kind is tuple:
-            return [self.copy(item, f"{place}[{i}]", depth + 1) for i, item in enumerate(value)]
+            return [self.copy(item, (place, i), depth + 1) for i, item in enumerate(value)]
         if kind is dict:
             return {
-                self._key(k, place): self.copy(v, _inside(place, k), depth + 1)
-                for k, v in value.items()
+                self._key(k, place): self.copy(v, (place, k), depth + 1) for k, v in value.items()
             }
         raise _error(place, f"must be a JSON value, not {_word(value)}")
 
-    def _key(self, key: Any, place: str) -> str:
+    def _key(self, key: Any, place: _Place) -> str:
         if type(key) is not str:
             raise _error(place, f"has a key that is {_word(key)}; keys are text")
         self._count(len(key))
@@ -162,7 +167,7 @@ class _Copier:
             raise self.too_large()
 
 
-def _text(value: object, place: str) -> str:
+def _text(value: object, place: _Place) -> str:
     if type(value) is not str:
         raise _error(place, f"must be text, not {_word(value)}")
     if not value.isascii():
@@ -173,16 +178,23 @@ def _text(value: object, place: str) -> str:
     return value
 
 
-def _integer(value: int, place: str) -> int:
+def _integer(value: int, place: _Place) -> int:
     if abs(value) > MAX_INTEGER:
         raise _error(place, "is an integer beyond 2**53 - 1; pass it as text")
     return value
 
 
-def _float(value: float, place: str) -> float:
+def _float(value: float, place: _Place) -> float:
     if not math.isfinite(value):
         raise _error(place, "must be a finite number")
     return value
+
+
+def _shown(place: _Place) -> str:
+    if isinstance(place, str):
+        return place
+    outer, key = place
+    return f"{_shown(outer)}[{key}]" if type(key) is int else _inside(_shown(outer), key)
 
 
 def _inside(place: str, key: object) -> str:
@@ -199,5 +211,5 @@ def _word(value: object) -> str:
     return _WORDS.get(type(value), "an object of Python's own")
 
 
-def _error(place: str, why: str) -> PlanError:
-    return PlanError(f"`{place}` {why}")
+def _error(place: _Place, why: str) -> PlanError:
+    return PlanError(f"`{_shown(place)}` {why}")
