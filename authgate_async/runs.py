@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 from contextlib import suppress
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import anyio
 import msgspec
@@ -30,7 +30,7 @@ from authgate_async.messages import (
 from authgate_async.planners.protocol import Step, StepResult, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
     from authgate_async.actors.reference import Ref
     from authgate_async.messages import (
@@ -115,7 +115,10 @@ class RunDriver:
             run.end("interrupted", "the run was cancelled")
             raise
         finally:
-            with anyio.CancelScope(shield=run.status == "interrupted"):
+            if run.status == "interrupted":
+                with anyio.CancelScope(shield=True):
+                    await self._close(run)
+            else:
                 await self._close(run)
 
     async def _steps(self, run: Run) -> None:
@@ -135,31 +138,26 @@ class RunDriver:
                     return
 
     async def _step(self, run: Run, step: Step) -> bool:
-        """Propose and execute one step; False ends the run."""
-        execution = await self._propose(run, step)
-        if execution is None:
-            return False
-        run.executing = True
-        finished = await execution
-        run.executing = False
-        return run.finished(finished)
-
-    async def _propose(self, run: Run, step: Step) -> Coroutine[Any, Any, Finished] | None:
-        """Return what executes the step if it is permitted.
-
-        A coroutine and not the permit: thousands may wait for their calls, and none of them holds
-        on to bytes that are the supervisor's by then.
-        """
+        """Propose one step, and have it executed if it is permitted; False ends the run."""
         proposal = run.proposal(step)
         if run.sign is not None:
             proposal = self._proven(proposal, run.sign)
         decided = await self._gate.ask(proposal, Decided, timeout=self._timeouts.decide)
-        run.decided(step, decided)
-        if not decided.permit:
-            return None
+        if not run.decided(step, decided):
+            return False
         agent, seq = run.task.agent, len(run.results)
-        execute = Execute(run.id, seq, agent, decided.permit, step.tool, decided.args)
-        return self._supervisor.ask(execute, Finished, timeout=self._timeouts.execute)
+        execution = self._supervisor.ask(
+            Execute(run.id, seq, agent, decided.permit, step.tool, decided.args),
+            Finished,
+            timeout=self._timeouts.execute,
+        )
+        # Thousands may wait for their calls: hold on to none of the bytes that are theirs by then.
+        action_id, warnings = decided.action_id, decided.warnings
+        del proposal, decided
+        run.executing = True
+        finished = await execution
+        run.executing = False
+        return run.finished(step, action_id, warnings, finished)
 
     def _proven(self, proposal: Propose, sign: Sign) -> Propose:
         """Sign the action that the gate will make of this; what it turns away stays unsigned."""
@@ -205,7 +203,6 @@ class Run:
         "results",
         "sign",
         "status",
-        "step",
         "task",
     )
 
@@ -218,7 +215,6 @@ class Run:
         self.status: Status = "done"
         self.error = ""
         self.executing = False
-        self.step: StepResult
         self.opening: RunOpened | None = RunOpened(
             run=run,
             task=task.id,
@@ -244,27 +240,35 @@ class Run:
             self.opening,
         )
 
-    def decided(self, step: Step, decided: Decided) -> None:
-        """Note a decision; a denial ends the run."""
+    def decided(self, step: Step, decided: Decided) -> bool:
+        """Note a decision; False if it is a denial, which ends the run."""
         self.opening = None
-        self.step = StepResult(
+        if decided.permit:
+            return True
+        result = StepResult(
             seq=len(self.results),
             tool=step.tool,
             action_id=decided.action_id,
-            permitted=bool(decided.permit),
+            permitted=False,
             codes=decided.codes,
             sentences=decided.sentences,
             warnings=decided.warnings,
         )
-        if not decided.permit:
-            self.results.append(self.step)
-            self.end("denied")
+        self.results.append(result)
+        self.end("denied")
+        return False
 
-    def finished(self, finished: Finished) -> bool:
-        """Note how the call ended; False if its permit was refused, which ends the run."""
-        result = msgspec.structs.replace(
-            self.step,
+    def finished(
+        self, step: Step, action_id: str, warnings: tuple[str, ...], finished: Finished
+    ) -> bool:
+        """Note how a permitted call ended; False if its permit was refused, which ends the run."""
+        result = StepResult(
+            seq=len(self.results),
+            tool=step.tool,
+            action_id=action_id,
+            permitted=True,
             codes=(finished.refusal,) if finished.refusal else (),
+            warnings=warnings,
             cause=finished.cause or "",
             value=msgspec.json.decode(finished.result) if finished.result else None,
             error=finished.error,
