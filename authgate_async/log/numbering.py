@@ -31,6 +31,8 @@ class _Place(NamedTuple):
     closed: bool = False
 
 
+_OF_A_RUN = (Intent, Outcome, RunClosed, RunOpened, Rejected)
+
 Places = dict[str, _Place | None]
 """Where runs stand after a group; None for one that is over."""
 
@@ -72,7 +74,7 @@ class Numbering:
         self._staged = {}
 
     def _number(self, record: Record, mine: Places) -> Record:
-        if not isinstance(record, RunOpened | Intent | Rejected | Outcome | RunClosed):
+        if not isinstance(record, _OF_A_RUN):
             return record
         place = self._find(record.run, mine)
         if isinstance(record, RunOpened):
@@ -90,9 +92,10 @@ class Numbering:
         return msgspec.structs.replace(record, run_seq=place.next)
 
     def _find(self, run: str, mine: Places) -> _Place | None:
-        for places in (mine, self._staged):
-            if run in places:
-                return places[run]
+        if run in mine:
+            return mine[run]
+        if run in self._staged:
+            return self._staged[run]
         return self._open.get(run) or self._late.get(run)
 
 
@@ -103,6 +106,6 @@ def _after(place: _Place, record: Record) -> _Place:
         case Rejected():
             return _Place(place.next + 1, place.steps + 1, place.due)
         case Outcome():
-            return place._replace(next=place.next + 1, due=place.due - 1)
+            return _Place(place.next + 1, place.steps, place.due - 1, place.closed)
         case _:
-            return place._replace(next=place.next + 1, closed=isinstance(record, RunClosed))
+            return _Place(place.next + 1, place.steps, place.due, isinstance(record, RunClosed))
