@@ -51,13 +51,12 @@ _changed = msgspec.msgpack.Decoder(tuple[Changed, ...]).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class _Asked:
+class _Asked(NamedTuple):
     """A step on its way through the gate."""
 
-    def __init__(self, envelope: Envelope[Propose], action: Action, args: bytes) -> None:
-        self.envelope = envelope
-        self.action = action
-        self.args = args
+    envelope: Envelope[Propose]
+    action: Action
+    args: bytes
 
 
 class _Answer(NamedTuple):
@@ -211,9 +210,9 @@ def _decided(one: _Asked, signed: SignedVerdict, verdict: Verdict) -> Decided:
         action_id=verdict.action_id,
         permit=_encode(signed) if verdict.permitted else b"",
         args=one.args,
-        codes=tuple(code for code, _ in verdict.violations),
-        sentences=tuple(sentence for _, sentence in verdict.violations),
-        warnings=tuple(code for code, _ in verdict.warnings),
+        codes=tuple([code for code, _ in verdict.violations]),
+        sentences=tuple([sentence for _, sentence in verdict.violations]),
+        warnings=tuple([code for code, _ in verdict.warnings]),
     )
 
 

@@ -6,7 +6,7 @@ outcome, also when it is cancelled.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from hashlib import sha256
 from typing import TYPE_CHECKING, cast
 
@@ -58,7 +58,7 @@ class Recorder:
         self._waiting: list[tuple[Envelope[Execute], Outcome | Refusal, Finished]] = []
         self._wake = anyio.Event()
         self._closed = False
-        self._expected: Counter[str] = Counter()
+        self._expected: defaultdict[str, int] = defaultdict(int)
         self._settling: defaultdict[str, list[Envelope[Settle]]] = defaultdict(list)
 
     def expect(self, run: str) -> None:
@@ -67,7 +67,7 @@ class Recorder:
 
     def settle(self, envelope: Envelope[Settle]) -> None:
         """Answer when no call of the run is under way or unrecorded."""
-        if self._expected[envelope.message.run]:
+        if envelope.message.run in self._expected:
             self._settling[envelope.message.run].append(envelope)
         else:
             envelope.reply(Settled())
@@ -217,9 +217,11 @@ class SandboxSupervisor:
         """Return the call that a redeemed permit is for, and the digest of its action."""
         verdict = _verdict(_signed(message.permit).verdict)
         folders = tuple(
-            Folder(request.rtype, request.name, path, request.scope, request.right)
-            for request in verdict.requests
-            if (path := self._folders.get((request.rtype, request.name))) is not None
+            [
+                Folder(request.rtype, request.name, path, request.scope, request.right)
+                for request in verdict.requests
+                if (path := self._folders.get((request.rtype, request.name))) is not None
+            ]
         )
         limits = self._limits[tool.name]
         call = Call(verdict.action_id, tool.ref, message.args, folders, limits)
