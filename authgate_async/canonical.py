@@ -69,11 +69,13 @@ class _Walk:
 
     def check(self, value: Any, place: _Place) -> bool:
         """Refuse what has no canonical form; tell whether the fast encoder may take the rest."""
-        self._take(1)
         kind = type(value)
         if kind is str:
             self._check_text(value, place)
             return True
+        self._left -= 1
+        if self._left < 0:
+            raise _too_large()
         if kind is bool or value is None:
             return True
         if kind is int:
@@ -92,12 +94,15 @@ class _Walk:
             raise _error(place, "has no JSON form; convert it to a string, number, list or dict")
         if len(place) >= MAX_DEPTH:
             raise _error(place, f"is nested deeper than {MAX_DEPTH}")
+        plain = True
         if kind is dict:
-            keys = [self._check_key(key, place) for key in value]
-            values = [self.check(item, (*place, key)) for key, item in value.items()]
-            return all(keys) and all(values)
-        items = [self.check(item, (*place, index)) for index, item in enumerate(value)]
-        return all(items)
+            for key, item in value.items():
+                plain &= self._check_key(key, place)
+                plain &= self.check(item, (*place, key))
+        else:
+            for index, item in enumerate(value):
+                plain &= self.check(item, (*place, index))
+        return plain
 
     def _check_key(self, key: Any, place: _Place) -> bool:
         """Refuse a key that is no string; beyond ASCII, UTF-8 and UTF-16 sort differently."""
@@ -107,14 +112,11 @@ class _Walk:
         return key.isascii()
 
     def _check_text(self, text: str, place: _Place) -> None:
-        self._take(len(text))
-        if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-            raise _error(place, "has half of a surrogate pair, which has no UTF-8 form")
-
-    def _take(self, least: int) -> None:
-        self._left -= least
+        self._left -= len(text) + 2
         if self._left < 0:
             raise _too_large()
+        if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+            raise _error(place, "has half of a surrogate pair, which has no UTF-8 form")
 
 
 def _too_large() -> ArgumentError:
