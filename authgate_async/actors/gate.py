@@ -7,32 +7,31 @@ in a worker thread; while one batch waits for the disk the next is decided.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 from anyio import CapacityLimiter, to_thread
 
 from authgate_async.actions import action_of
 from authgate_async.actors.crew import Crew
+from authgate_async.actors.envelope import Envelope
 from authgate_async.actors.recording import record
 from authgate_async.errors import ArgumentError, LogUnavailableError
 from authgate_async.log.entries import change_of, intent_of
-from authgate_async.log.records import Rejected
+from authgate_async.log.records import Intent, Rejected
 from authgate_async.messages import Applied, Apply, Decided, Propose
-from authgate_async.wire import Changed, SignedVerdict, Verdict
+from authgate_async.wire import Action, Changed, SignedVerdict, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from authgate_async.actors.envelope import Envelope
     from authgate_async.actors.mailbox import Inbox
     from authgate_async.actors.reference import Ref
     from authgate_async.backends import Kernel
-    from authgate_async.log.records import Intent, Record
+    from authgate_async.log.records import Record
     from authgate_async.messages import Append, GateMessage
     from authgate_async.oplog import Logger
     from authgate_async.tools.toolset import ToolSet
-    from authgate_async.wire import Action
 
 __all__ = ["Gate"]
 
@@ -51,7 +50,7 @@ _changed = msgspec.msgpack.Decoder(tuple[Changed, ...]).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class _Asked(NamedTuple):
+class _Asked(msgspec.Struct, frozen=True, gc=False):
     """A step on its way through the gate."""
 
     envelope: Envelope[Propose]
@@ -59,7 +58,7 @@ class _Asked(NamedTuple):
     args: bytes
 
 
-class _Answer(NamedTuple):
+class _Answer(msgspec.Struct, frozen=True, gc=False):
     """What to record of a step, and what to answer once that is done."""
 
     envelope: Envelope[Propose]

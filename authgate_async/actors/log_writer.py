@@ -48,6 +48,9 @@ class LogWriter:
             for envelope in batch:
                 envelope.fail(error)
             return
-        problems = iter(["" if isinstance(result, int) else str(result) for result in results])
+        problems = tuple(["" if isinstance(result, int) else str(result) for result in results])
+        begin = 0
         for envelope in batch:
-            envelope.reply(Appended(tuple(next(problems) for _ in envelope.message.groups)))
+            end = begin + len(envelope.message.groups)
+            envelope.reply(Appended(problems[begin:end]))
+            begin = end

@@ -87,17 +87,16 @@ class Mailbox(Generic[M]):
         self._lobby: OrderedDict[Envelope[M], None] = OrderedDict()
         self._in_hand: dict[Envelope[M], None] = {}
         self._clock = clock
-        self._waiters: Callable[[], Waiter] | None = None
+        self.waiter: Callable[[], Waiter] = self._first_waiter
+        """Makes something to wait for on the running loop."""
         self._sleeper: Waiter | None = None
         self._closed = False
         self._peak = self._taken = self._refused = self._lost = 0
         self._wait_total = self._wait_max = 0.0
 
-    def waiter(self) -> Waiter:
-        """Return something to wait for on the running loop."""
-        if self._waiters is None:
-            self._waiters = waiters()
-        return self._waiters()
+    def _first_waiter(self) -> Waiter:
+        self.waiter = waiters()  # a mailbox may be made before its loop runs
+        return self.waiter()
 
     # The sender's side.
 

@@ -6,7 +6,7 @@ them; and it refuses what would make the log fail its own verification.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -22,7 +22,7 @@ MAX_LATE = 65_536
 """How many closed runs are remembered for the outcomes that they still owe."""
 
 
-class _Place(NamedTuple):
+class _Place(msgspec.Struct, frozen=True, gc=False):
     """Where a run stands: its next number, its steps, its permits without an outcome."""
 
     next: int = 0

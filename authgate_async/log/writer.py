@@ -118,7 +118,7 @@ class LogFile:
     def _append(
         self, groups: Sequence[Sequence[Record]], encode: Callable[[Record], bytes]
     ) -> list[int | UsageError]:
-        chain: list[tuple[bytes, str]] = []
+        chain = _Chain(self.count, self.head)
         try:
             answers = [self._add(group, chain, encode) for group in groups]
             self._write(chain)
@@ -128,13 +128,10 @@ class LogFile:
         return answers
 
     def _add(
-        self,
-        group: Sequence[Record],
-        chain: list[tuple[bytes, str]],
-        encode: Callable[[Record], bytes],
+        self, group: Sequence[Record], chain: _Chain, encode: Callable[[Record], bytes]
     ) -> int | UsageError:
         """Put the lines of a group behind those of `chain`; none if one cannot be stored."""
-        first = self.count + len(chain)
+        first = chain.count
         try:
             self._check_place(first, group)
             numbered, places = self._numbering.number(group)
@@ -142,10 +139,8 @@ class LogFile:
         except UsageError as error:
             return error
         self._numbering.stage(places)
-        head = chain[-1][1] if chain else self.head
-        for index, data in enumerate(encoded, first):
-            line, head = make_line(index, head, data)
-            chain.append((line, head))
+        for data in encoded:
+            chain.add(data)
         return first
 
     def _check_place(self, first: int, group: Sequence[Record]) -> None:
@@ -155,20 +150,37 @@ class LogFile:
             if isinstance(record, Sealed):
                 raise UsageError("`sealed` is written by closing; do not append it")
 
-    def _write(self, chain: list[tuple[bytes, str]]) -> None:
-        if not chain:
+    def _write(self, chain: _Chain) -> None:
+        if not chain.lines:
             return
-        lines = [line for line, _ in chain]
         if self._storage:
-            self._storage.write(b"".join(lines))
-        self.recent.extend(lines)
-        self.count, self.head = self.count + len(lines), chain[-1][1]
+            self._storage.write(b"".join(chain.lines))
+        self.recent.extend(chain.lines)
+        self.count, self.head = chain.count, chain.head
 
     def _seal(self, sign: Callable[[bytes], bytes]) -> None:
         blank = Sealed(count=self.count, signature="", time=time.time_ns() // 1000)
         signature = sign(head_to_sign(self.head, blank)).hex()
         sealed = msgspec.structs.replace(blank, signature=signature)
-        self._write([make_line(self.count, self.head, encode_record(sealed))])
+        chain = _Chain(self.count, self.head)
+        chain.add(encode_record(sealed))
+        self._write(chain)
+
+
+class _Chain:
+    """Lines to be written; `count` and `head` are those of the log once they are."""
+
+    __slots__ = ("count", "head", "lines")
+
+    def __init__(self, count: int, head: str) -> None:
+        self.lines: list[bytes] = []
+        self.count = count
+        self.head = head
+
+    def add(self, record: bytes) -> None:
+        line, self.head = make_line(self.count, self.head, record)
+        self.lines.append(line)
+        self.count += 1
 
 
 def _bounded(record: Record, data: bytes) -> bytes:
