@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 import anyio
 from anyio.lowlevel import checkpoint
 
+from authgate_async.actors.crew import acquire
 from authgate_async.planners.protocol import Task
 
 if TYPE_CHECKING:
@@ -52,10 +53,10 @@ class Batch:
         # Lists, though their head is what is taken: thousands of agents have one task each.
         self._queues: dict[str, list[Task]] = {}
         # A place that is free is taken without giving way: `_feed` gives way once a burst.
-        self._agents = anyio.Semaphore(concurrency, fast_acquire=True)
-        self._backlog = anyio.Semaphore(4 * concurrency, fast_acquire=True)
+        self._agents = anyio.Semaphore(concurrency)
+        self._backlog = anyio.Semaphore(4 * concurrency)
         self._results: deque[RunResult] = deque()
-        self._room = anyio.Semaphore(concurrency, fast_acquire=True)
+        self._room = anyio.Semaphore(concurrency)
         self._news = anyio.Event()
         self._ended = False
         self._failure: Exception | None = None
@@ -117,7 +118,7 @@ class Batch:
             async with aclosing(_each(self._source)) as tasks:
                 handed = 0
                 async for task in tasks:
-                    await self._backlog.acquire()
+                    await acquire(self._backlog)
                     await self._hand_over(task, group)
                     handed += 1
                     if handed % BURST == 0:
@@ -132,7 +133,7 @@ class Batch:
             queue.append(task)
             return
         self._queues[agent] = [task]
-        await self._agents.acquire()
+        await acquire(self._agents)
         group.start_soon(self._work, agent)
 
     async def _work(self, agent: str) -> None:
@@ -141,7 +142,7 @@ class Batch:
         while queue and not self._draining:
             result = await self._run(queue.pop(0))
             self._backlog.release()
-            await self._room.acquire()
+            await acquire(self._room)
             self._results.append(result)
             self._news.set()
         del self._queues[agent]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Ts = TypeVarTuple("Ts")
 
-__all__ = ["Crew", "sole"]
+__all__ = ["Crew", "acquire", "sole"]
 
 
 def sole(error: BaseException) -> BaseException:
@@ -23,6 +23,14 @@ def sole(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
+
+
+async def acquire(places: anyio.Semaphore) -> None:
+    """Take a place; one that is free at once, without asking the loop what task this is."""
+    try:
+        places.acquire_nowait()
+    except anyio.WouldBlock:
+        await places.acquire()
 
 
 class Crew:
@@ -40,7 +48,7 @@ class Crew:
         self._on_crash = on_crash
 
     async def __aenter__(self) -> Self:
-        self._places = anyio.Semaphore(self._size, fast_acquire=True)
+        self._places = anyio.Semaphore(self._size)
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
         return self
@@ -61,10 +69,7 @@ class Crew:
         self, function: Callable[[Unpack[Ts]], Awaitable[object]], *args: *Ts
     ) -> anyio.TaskHandle[None]:
         """Wait for a free place and start a child; cancel it by the handle that is returned."""
-        try:
-            self._places.acquire_nowait()
-        except anyio.WouldBlock:
-            await self._places.acquire()
+        await acquire(self._places)
         return self._group.create_task(self._work(function, args))
 
     async def _work(
