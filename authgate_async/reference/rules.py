@@ -34,7 +34,10 @@ _OTHER_KIND = {"human": "machine", "machine": "human"}
 
 
 class Moment(NamedTuple):
-    """What a verdict has beside the registry and the action; times are microseconds."""
+    """What a verdict has beside the registry and the action; times are microseconds.
+
+    `expires_at` is when a permit ends at the latest.
+    """
 
     now: int
     expires_at: int
@@ -96,9 +99,15 @@ def decide(registry: Registry, action: Action, moment: Moment) -> Verdict:
         epoch=registry.epoch,
         nonce=moment.nonce,
         issued_at=moment.now,
-        expires_at=moment.expires_at,
+        expires_at=_end(answers, moment.expires_at) if permitted else moment.expires_at,
         instance=moment.instance,
     )
+
+
+def _end(answers: list[_Answer], latest: int) -> int:
+    """When a permit ends: with the first of the grants that it rests on, or else at `latest`."""
+    grants = (grant for answer in answers for grant in answer.chain)
+    return min([latest, *(grant.expires_at for grant in grants if grant.expires_at)])
 
 
 def _ids(chain: list[Grant]) -> tuple[str, ...]:

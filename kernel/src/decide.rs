@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::chain::Links;
 use crate::codec::{MAX_INT, Writer};
 use crate::codes::Denial;
-use crate::registry::{Number, Registry, right};
+use crate::registry::{Number, Record, Registry, right};
 use crate::rules::no_grant::Justified;
 use crate::rules::{
     Case, Findings, MAX_ENTRIES, contested_write, forbidden_flag, identity_mismatch,
@@ -30,6 +30,8 @@ pub(crate) struct Moment<'a> {
 /// What the requests came to.
 struct Outcome<'a> {
     confidence: u64,
+    /// When the first grant of `chains` expires.
+    until: u64,
     chains: Vec<Vec<&'a str>>,
     contested: Option<&'a Request<'a>>,
 }
@@ -63,6 +65,10 @@ pub(crate) fn decide<'a>(
     if let Some(request) = outcome.contested {
         contested_write::warn(request, &mut findings);
     }
+    let mut expires_at = moment.now.saturating_add(moment.permit_ttl).min(MAX_INT);
+    if permitted {
+        expires_at = expires_at.min(outcome.until);
+    }
     let mut verdict = Verdict {
         action_id: action.id,
         action_digest: Cow::Owned(digest.to_vec()),
@@ -84,7 +90,7 @@ pub(crate) fn decide<'a>(
         epoch: registry.epoch(),
         nonce: Cow::Owned(nonce(moment.entropy, index)),
         issued_at: moment.now,
-        expires_at: moment.now.saturating_add(moment.permit_ttl).min(MAX_INT),
+        expires_at,
         instance: Cow::Borrowed(moment.instance),
     };
     if is_malformed {
@@ -117,6 +123,7 @@ fn requests<'a>(
 ) -> Outcome<'a> {
     let mut outcome = Outcome {
         confidence: CERTAIN,
+        until: u64::MAX,
         chains: Vec::new(),
         contested: None,
     };
@@ -135,7 +142,11 @@ fn requests<'a>(
                 links,
             }) => {
                 outcome.confidence = outcome.confidence.min(confidence.into());
-                outcome.chains.push(ids(registry, &links));
+                for grant in records(registry, &links) {
+                    outcome.until = outcome.until.min(grant.until());
+                }
+                let ids = records(registry, &links).map(|grant| registry.grants.id(grant));
+                outcome.chains.push(ids.collect());
                 if request.right == u64::from(right::WRITE)
                     && outcome.contested.is_none()
                     && contested_write::is_contested(case, resource, &scopes, &links)
@@ -148,8 +159,7 @@ fn requests<'a>(
     outcome
 }
 
-fn ids<'a>(registry: &'a Registry, links: &Links) -> Vec<&'a str> {
-    let grants = &registry.grants;
-    let records = links.iter().filter_map(|number| grants.get(number));
-    records.map(|record| grants.id(record)).collect()
+fn records<'a>(registry: &'a Registry, links: &Links) -> impl Iterator<Item = &'a Record> {
+    let numbers = links.iter();
+    numbers.filter_map(|number| registry.grants.get(number))
 }

@@ -13,6 +13,7 @@ from language import (
     Deciding,
     Expected,
     Redeeming,
+    Step,
     act,
     altered,
     ask,
@@ -27,7 +28,7 @@ from language import (
     use,
 )
 
-from authgate_async.wire import AdvanceEpoch, Register, Revoke, SignedVerdict, Verdict
+from authgate_async.wire import AdvanceEpoch, Grant, Register, Revoke, SignedVerdict, Verdict
 
 ORDER = 2**252 + 27742317777372353535851937790883648493
 SEED = Ed25519PrivateKey.from_private_bytes(b"\x01" * 32)
@@ -80,6 +81,16 @@ def _with_verdict(**fields: object) -> Callable[[bytes], bytes]:
         return msgspec.msgpack.encode(msgspec.structs.replace(outer, verdict=wrong))
 
     return alter
+
+
+def _ending(name: str, last: int, *steps: Step) -> Case:
+    """A permit that is good at `last`, and expired a microsecond later."""
+    return case(f"a permit ends {name}", *steps, redeem((use(), "permit_expired"), now=last + 1),
+                redeem((use(), ""), now=last))  # fmt: skip
+
+
+def _root(**more: int) -> Grant:
+    return grant("root", "rd", holder="bob", kind="human", **more)
 
 
 def _field(name: str, change_it: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
@@ -217,8 +228,42 @@ CASES = [
          redeem((use(alter=_signed_again(chains=(("ghost",),))), "permit_stale"))),
     case("a used permit whose grant was revoked is told as stale", given(grant()), permit(act()),
          redeem((use(), "")), change(Revoke("g")), redeem((use(), "permit_stale"))),
-    case("a grant that expired since does not recall its permit",
-         given(grant(expires_at=NOW + 1)), permit(act()), redeem((use(), ""), now=NOW + 1)),
+    *(_ending(f"with its grant: {name}", last, *steps) for name, last, *steps in [
+        ("one grant", NOW + 999, given(grant(expires_at=NOW + 1000)), permit(act())),
+        ("a grant for one microsecond", NOW, given(grant(expires_at=NOW + 1)), permit(act())),
+        ("a grant that ends as the permit would", NOW + TTL - 1,
+         given(grant(expires_at=NOW + TTL)), permit(act())),
+        ("a grant that ends after the permit would", NOW + TTL - 1,
+         given(grant(expires_at=NOW + TTL + 1)), permit(act())),
+        ("a grant that ends at the end of time", NOW + TTL - 1,
+         given(grant(expires_at=2**63 - 1)), permit(act())),
+        ("an ancestor that ends when it ends", NOW + 999,
+         given(_root(expires_at=NOW + 1000), grant(parent="root", expires_at=NOW + 1000)),
+         permit(act())),
+        ("an ancestor that ends later", NOW + 999,
+         given(_root(expires_at=NOW + 2000), grant(parent="root", expires_at=NOW + 1000)),
+         permit(act())),
+        ("an ancestor that never ends", NOW + 999,
+         given(_root(), grant(parent="root", expires_at=NOW + 1000)), permit(act())),
+        ("of two grants the first ends first", NOW + 999,
+         given(grant("r", expires_at=NOW + 1000), grant("x", "x", expires_at=NOW + 2000)),
+         permit(act(ask("r"), ask("x")))),
+        ("of two grants the second ends first", NOW + 999,
+         given(grant("r", expires_at=NOW + 2000), grant("x", "x", expires_at=NOW + 1000)),
+         permit(act(ask("r"), ask("x")))),
+        ("of two grants the first never ends", NOW + 999,
+         given(grant("r"), grant("x", "x", expires_at=NOW + 1000)),
+         permit(act(ask("r"), ask("x")))),
+        ("another grant, which was not chosen, ends first", NOW + TTL - 1,
+         given(grant("h", confidence=900_000, expires_at=NOW + 1000), grant()), permit(act())),
+    ]),
+    *(case(f"an ancestor that ends {name} gives no permit",
+           given(_root(expires_at=NOW + 1000), grant(parent="root", expires_at=end)),
+           deny(act(), "attenuation"), redeem((use(), "permit_denied")))
+      for name, end in [("earlier", NOW + 1001), ("where the grant never does", 0)]),
+    case("a denial ends when a permit without a grant would", given(grant(expires_at=NOW + 1000)),
+         deny(act(ask("r"), ask("w")), "no_grant"),
+         redeem((use(), "permit_denied"), now=NOW + 1000)),
     case("a better grant since does not recall a permit", given(grant(confidence=1)),
          permit(act(), "low_confidence"), change(Register(changed_grant(grant("h"), scope=""))),
          redeem((use(), ""))),
