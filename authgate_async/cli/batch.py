@@ -6,15 +6,16 @@ import sys
 from collections import Counter
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
 from authgate_async.cli.entry import configure_log, drained, on_loop
 from authgate_async.cli.exits import Exit
 from authgate_async.cli.lines import read_tasks
-from authgate_async.cli.output import json_line, print_json, say, table, write_line
-from authgate_async.errors import ClosedError, UsageError
+from authgate_async.cli.output import json_line, print_json, say, table
+from authgate_async.cli.results import Results, keep_apart
+from authgate_async.errors import ClosedError, UnavailableError, UsageError
 from authgate_async.policy import load
 from authgate_async.policy.tools import find_tools
 from authgate_async.runtime import Runtime
@@ -39,17 +40,26 @@ def run(args: Namespace) -> Exit:
     find_tools(policy)  # an import that fails is told before anything is made
     tasks = read_tasks(args.tasks)
     configure_log(args.log_level)
-    with _results(args.out, force=args.force) as write, _progress(len(tasks)) as advance:
-        tally = _Tally(write, advance)
-        runtime = Runtime(policy, backend=args.backend, log=args.log, key=args.key)
-        body = partial(_run_all, runtime, tasks, args.concurrency, tally)
-        on_loop(partial(drained, runtime, body), args.loop)
+    keep_apart(args.out, args.log, [args.tasks, args.policy, *([args.key] if args.key else [])])
+    results = Results(args.out, force=args.force)
+    tally = _Tally(results)
+    try:
+        with results, _progress(len(tasks)) as tally.advance:
+            runtime = Runtime(policy, backend=args.backend, log=args.log, key=args.key)
+            body = partial(_run_all, runtime, tasks, args.concurrency, tally)
+            on_loop(partial(drained, runtime, body), args.loop)
+    except BaseException:
+        if results.begun:
+            with suppress(OSError, UnavailableError):  # the first error is the one to tell
+                _summarise(tally, len(tasks), args, rest="no_result")
+        raise
     return _summarise(tally, len(tasks), args)
 
 
 async def _run_all(
     runtime: Runtime, tasks: Sequence[Task], concurrency: int | None, tally: _Tally
 ) -> None:
+    tally.results.begin()
     with suppress(ClosedError):  # stopped before it began: then no task was started
         async with runtime.run_batch(tasks, concurrency=concurrency) as results:
             async for result in results:
@@ -57,46 +67,21 @@ async def _run_all(
 
 
 class _Tally:
-    """Writes each result at once, and counts."""
+    """Counts each result, and writes it at once."""
 
-    def __init__(self, write: Callable[[bytes], None], advance: Callable[[], None]) -> None:
-        self._write = write
-        self._advance = advance
+    def __init__(self, results: Results) -> None:
+        self.results = results
+        self.advance: Callable[[], None] = lambda: None
         self.statuses: Counter[str] = Counter()
         self.codes: Counter[str] = Counter()
         self.tool_errors = 0
 
     def add(self, result: RunResult) -> None:
-        self._write(json_line(result))
         self.statuses[result.status] += 1
         self.codes.update({code for step in result.steps for code in step.codes})
         self.tool_errors += sum(step.permitted and bool(step.error) for step in result.steps)
-        self._advance()
-
-
-@contextmanager
-def _results(out: str, *, force: bool) -> Iterator[Callable[[bytes], None]]:
-    """Open where results go; a file that is there is never replaced unasked."""
-    if out == "-":
-        yield lambda line: write_line(sys.stdout.buffer, line, "stdout")
-        return
-    stream = _open(out, force=force)
-    try:
-        yield lambda line: write_line(stream, line, out)
-    finally:
-        with suppress(OSError):  # each line was flushed: only one that failed is left, and told
-            stream.close()
-
-
-def _open(out: str, *, force: bool) -> IO[bytes]:
-    try:
-        return open(out, "wb" if force else "xb")  # noqa: PTH123 - the caller closes it
-    except FileExistsError:
-        remedy = "name another file, or replace it with --force"
-        raise UsageError(f"{out}: is there already; {remedy}") from None
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise UsageError(f"{out}: cannot be written: {why}; name another file") from None
+        self.results.write(json_line(result))
+        self.advance()
 
 
 @contextmanager
@@ -119,9 +104,9 @@ def _progress(total: int) -> Iterator[Callable[[], None]]:
         yield lambda: progress.advance(bar)
 
 
-def _summarise(tally: _Tally, total: int, args: Namespace) -> Exit:
+def _summarise(tally: _Tally, total: int, args: Namespace, rest: str = "not_started") -> Exit:
     counts = {status: tally.statuses[status] for status in _STATUSES}
-    counts["not_started"] = total - sum(counts.values())
+    counts[rest] = total - sum(counts.values())
     if args.json:
         files = {"out": args.out, "log": str(args.log)}
         codes = dict(sorted(tally.codes.items()))
@@ -132,11 +117,11 @@ def _summarise(tally: _Tally, total: int, args: Namespace) -> Exit:
         rows += [(f"  {code}", number) for code, number in sorted(tally.codes.items())]
         table(f"{total} tasks", ("outcome", "count"), rows)
         say(f"results: {args.out}\nlog: {args.log}")
-    return _exit(counts)
+    return _exit(counts, rest)
 
 
-def _exit(counts: dict[str, int]) -> Exit:
-    if counts["interrupted"] or counts["not_started"]:
+def _exit(counts: dict[str, int], rest: str) -> Exit:
+    if counts["interrupted"] or counts[rest]:
         return Exit.INTERRUPTED
     if counts["failed"]:
         return Exit.FAILED

@@ -8,6 +8,7 @@ import pytest
 from authgate_async.cli import blame, doctor
 from authgate_async.cli.exits import Exit
 from authgate_async.errors import ClosedError, InternalError, LogUnavailableError, TaskError
+from authgate_async.log.storage import Storage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,6 +135,53 @@ def test_results_are_never_replaced_unasked(cli: Cli, policy: Path, tmp_path: Pa
     said = cli("batch", "t.jsonl", "--policy", policy, "--out", "o", "--log", "l")
     assert (said.status, "--force" in said.err) == (Exit.BAD_INPUT, True)
     assert (tmp_path / "o").read_text() == "precious"
+
+
+@pytest.mark.parametrize("out", ["l/log.jsonl", "l", "l/new", "x/../l/lock", "soft", "hard"])
+def test_results_never_replace_the_log(cli: Cli, policy: Path, tmp_path: Path, out: str) -> None:
+    """By no name, not even with --force, do results go into the folder of the log."""
+    cli("run", "1 + 1", "--policy", policy, "--log", "l")
+    (tmp_path / "t.jsonl").write_text(GOOD)
+    (tmp_path / "x").mkdir()
+    (tmp_path / "soft").symlink_to("l/log.jsonl")
+    (tmp_path / "hard").hardlink_to(tmp_path / "l" / "log.jsonl")
+    said = cli("batch", "t.jsonl", "--policy", policy, "--out", out, "--log", "l", "--force")
+    assert (said.status, said.out) == (Exit.BAD_INPUT, "")
+    assert said.err == f"{out}: belongs to the log l; name another file\n"
+    assert cli("audit", "verify", "l").status == Exit.OK
+
+
+@pytest.mark.parametrize("out", ["t.jsonl", "policy.toml", "k", "soft"])
+def test_results_never_replace_what_is_read(
+    cli: Cli, policy: Path, tmp_path: Path, out: str
+) -> None:
+    """Tasks, policy and key are safe from --force."""
+    (tmp_path / "t.jsonl").write_text(GOOD)
+    (tmp_path / "soft").symlink_to("t.jsonl")
+    cli("keygen", "k")
+    before = (tmp_path / out).read_bytes()
+    where = ("--policy", policy, "--out", out, "--log", "l", "--key", "k", "--force")
+    said = cli("batch", "t.jsonl", *where)
+    assert said.status == Exit.BAD_INPUT
+    assert said.err == f"{out}: is what the batch reads; name another file\n"
+    assert (tmp_path / out).read_bytes() == before
+    assert not (tmp_path / "l").exists()
+
+
+@pytest.mark.parametrize("before", [None, "precious"])
+def test_a_start_that_fails_leaves_the_results_as_they_were(
+    cli: Cli, policy: Path, tmp_path: Path, before: str | None
+) -> None:
+    """With the log in use no empty file of results is left, and --force empties none."""
+    (tmp_path / "t.jsonl").write_text(GOOD)
+    if before is not None:
+        (tmp_path / "o").write_text(before)
+    storage = Storage(tmp_path / "l", sync=False)
+    said = cli("batch", "t.jsonl", "--policy", policy, "--out", "o", "--log", "l", "--force")
+    storage.close()
+    assert said.status == Exit.UNAVAILABLE
+    assert "is in use by another process" in said.err
+    assert ((tmp_path / "o").read_text() if (tmp_path / "o").exists() else None) == before
 
 
 @pytest.mark.parametrize(

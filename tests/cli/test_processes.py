@@ -146,13 +146,14 @@ def test_a_reader_that_goes_away_is_met_in_silence(authgate: Start, policy: Path
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")  # noqa: PTH110
 def test_a_full_disk_is_told(authgate: Start, policy: Path, tmp_path: Path) -> None:
-    """Results that cannot be written end the batch with a sentence, and the log is valid."""
+    """Results that cannot be written end the batch with what was done and why; the log holds."""
     (tmp_path / "t.jsonl").write_text('{"agent": "bot", "intent": "1 + 1"}')
     where = ("--policy", policy, "--out", "/dev/full", "--force", "--log", "l")
     process = authgate("batch", "t.jsonl", *where, "--log-level", "error")
     _, errors = process.communicate()
     assert process.returncode == Exit.UNAVAILABLE
-    assert errors == b"/dev/full cannot be written: No space left on device; make room\n"
+    assert errors.splitlines()[0].rstrip() == b"1 tasks"
+    assert errors.endswith(b"\n/dev/full cannot be written: No space left on device; make room\n")
     assert verify(tmp_path / "l").ok
 
 

@@ -9,6 +9,8 @@ import pytest
 from authgate_async.cli import doctor
 from authgate_async.cli.exits import Exit
 from authgate_async.cli.output import json_line
+from authgate_async.errors import LogUnavailableError
+from authgate_async.log.storage import Storage
 from authgate_async.policy import load
 from authgate_async.policy.trial import try_policy
 
@@ -232,6 +234,26 @@ def test_the_status_of_a_batch_tells_the_worst(
     assert said.status == status
     assert len(said.out.splitlines()) == count
     assert f"{count} tasks" in said.err
+
+
+@pytest.mark.parametrize("how", ["--json", "--log-level=error"])
+def test_with_a_full_log_it_is_told_what_was_done(
+    cli: Cli, policy: Path, tasks: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """A log that cannot even be sealed ends the batch with its summary and with a sentence."""
+    write = Storage.write
+
+    def until_full(storage: Storage, data: bytes) -> None:
+        if b'"kind":"sealed"' in data:
+            raise LogUnavailableError("the log l is full")
+        write(storage, data)
+
+    monkeypatch.setattr(Storage, "write", until_full)
+    said = cli("batch", tasks, "--policy", policy, "--out", "o", "--log", "l", how)
+    assert said.status == Exit.UNAVAILABLE
+    assert said.err.endswith("\nthe log l is full\n")
+    told = said.out if how == "--json" else "".join(said.err.split())
+    assert ('"denied":2' if how == "--json" else "denied2") in told
 
 
 def test_results_are_replaced_when_asked(
