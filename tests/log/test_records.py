@@ -16,8 +16,10 @@ from authgate_async.log.records import (
     MAX_INT,
     Record,
     RunClosed,
+    RunOpened,
     decode_record,
     encode_record,
+    render_record,
 )
 
 if TYPE_CHECKING:
@@ -28,13 +30,17 @@ if TYPE_CHECKING:
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 
 
+def _texts(kind: inspect.StrType) -> SearchStrategy[str]:
+    if kind.min_length is not None:  # a digest
+        return st.from_regex("[0-9a-f]{64}", fullmatch=True)
+    return TEXT if kind.pattern is None else st.from_regex(re.compile(kind.pattern, re.ASCII))
+
+
 def _values(kind: Any) -> SearchStrategy[Any]:  # noqa: PLR0911  # a table
     """Values of a type, as `msgspec` understands the type."""
     match kind:
-        case inspect.StrType(pattern=None):
-            return TEXT
-        case inspect.StrType(pattern=pattern):
-            return st.from_regex(re.compile(pattern, re.ASCII))
+        case inspect.StrType():
+            return _texts(kind)
         case inspect.IntType(ge=low, le=high):
             return st.integers(low, high)
         case inspect.LiteralType(values=values):
@@ -67,6 +73,16 @@ def test_a_record_comes_back_from_storage_and_channel(record: Record) -> None:
     assert decode_record(encode_record(record)) == record
     sent = msgspec.msgpack.encode(record)
     assert msgspec.msgpack.decode(sent, type=Record) == record
+
+
+@pytest.mark.parametrize("digest", ["g" * 64, "A" * 64, "é" * 64, "0" * 63 + "\n"])
+def test_a_digest_of_other_digits_is_neither_stored_nor_read(digest: str) -> None:
+    """A channel looks at the length of a digest only; where it counts, each digit is looked at."""
+    record = RunOpened(agent="a", intent_digest=digest, run="r", task="t", time=0)
+    with pytest.raises(UsageError, match=r"64 hex digits - at `.*intent_digest`"):
+        encode_record(record)
+    with pytest.raises(Fault, match="64 hex digits"):
+        decode_record(render_record(record))
 
 
 def test_every_kind_has_its_name_in_the_union() -> None:
