@@ -38,7 +38,7 @@ def _imported(entry: ToolEntry, file: str) -> Tool:
     place = f"{escape(file)}: `import` of tool {quote(entry.name)}"
     try:
         found = getattr(importlib.import_module(module), attribute, None)
-    except Exception as error:  # noqa: BLE001 - a module of the user's may raise anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's module may raise anything
         why = escape(f"{type(error).__name__}: {error}")
         raise PolicyError(f"{place}: {quote(module)} cannot be imported ({why}); mend it") from None
     if not isinstance(found, Tool):

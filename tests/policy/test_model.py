@@ -69,6 +69,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A module with a tool `mine` and something that is none."""
     (tmp_path / "policy_tool_module.py").write_text(MODULE)
     (tmp_path / "policy_tool_broken.py").write_text("1 / 0")
+    (tmp_path / "policy_tool_script.py").write_text("raise SystemExit(3)")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "policy_tool_module", raising=False)
     return "policy_tool_module"
@@ -87,6 +88,7 @@ def test_a_tool_of_ones_own_is_imported(module: str) -> None:
         ("mine", "policy_tool_module:gone", "is no tool; put `@tool"),
         ("mine", "policy_tool_gone:mine", "cannot be imported (ModuleNotFoundError"),
         ("mine", "policy_tool_broken:mine", "cannot be imported (ZeroDivisionError"),
+        ("mine", "policy_tool_script:mine", "cannot be imported (SystemExit: 3); mend it"),
         ("yours", "policy_tool_module:mine", "the tool there is called `mine`; write [tools.mine]"),
     ],
 )
