@@ -117,12 +117,12 @@ def _summarise(tally: _Tally, total: int, args: Namespace, rest: str = "not_star
         rows += [(f"  {code}", number) for code, number in sorted(tally.codes.items())]
         table(f"{total} tasks", ("outcome", "count"), rows)
         say(f"results: {args.out}\nlog: {args.log}")
-    return _exit(counts, rest)
+    return _exit(counts, rest, tally.tool_errors)
 
 
-def _exit(counts: dict[str, int], rest: str) -> Exit:
+def _exit(counts: dict[str, int], rest: str, tool_errors: int) -> Exit:
     if counts["interrupted"] or counts[rest]:
         return Exit.INTERRUPTED
-    if counts["failed"]:
+    if counts["failed"] or tool_errors:
         return Exit.FAILED
     return Exit.DENIED if counts["denied"] else Exit.OK

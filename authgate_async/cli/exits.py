@@ -23,7 +23,7 @@ class Exit(IntEnum):
     """At least one run, or one action, was denied."""
 
     FAILED = 4
-    """At least one run could not go on."""
+    """At least one run could not go on, or a call that was permitted did not return."""
 
     INTERRUPTED = 5
     """It was stopped before its end; what was done is kept."""

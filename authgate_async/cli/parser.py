@@ -16,7 +16,8 @@ __all__ = ["make_parser"]
 _MOST = 1_000_000
 _STATUS = """\
 exit status: 0 done, 1 a bug of ours, 2 bad input (then nothing ran), 3 some denied,
-4 some failed, 5 interrupted, 6 something outside is missing; the highest that applies"""
+4 some runs or tools failed, 5 interrupted, 6 something outside is missing;
+the highest that applies"""
 _DECIDE = """\
 Decide actions; nothing runs and nothing is recorded. Each line of stdin is one JSON object:
   {"id": "1", "actor": "alice-bot", "tool": "calculator", "args": {"expression": "1 + 1"}}

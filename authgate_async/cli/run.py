@@ -39,7 +39,14 @@ def run(args: Namespace) -> Exit:
         print_json(result)
     else:
         _tell(result)
-    return Exit[result.status.upper()] if result.status != "done" else Exit.OK
+    return _exit(result)
+
+
+def _exit(result: RunResult) -> Exit:
+    """Return the worst that happened; a call that was permitted and did not return is a failure."""
+    ends = {"done": Exit.OK} | {end.name.lower(): end for end in Exit}
+    broken = any(step.permitted and step.error for step in result.steps)
+    return max(ends[result.status], Exit.FAILED if broken else Exit.OK)
 
 
 def _only_machine(policy: Policy) -> str:

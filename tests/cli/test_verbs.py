@@ -167,17 +167,28 @@ def test_a_denied_task_says_why(cli: Cli, policy: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("intent", "told"),
+    ("intent", "status", "told"),
     [
-        ("Hum.", "the planner found nothing to do in this intent"),
-        ("Read public/gone.txt", "file_read: raised: ToolFailure: "),
+        ("Hum.", Exit.OK, "the planner found nothing to do in this intent"),
+        ("Read public/gone.txt", Exit.FAILED, "file_read: raised: ToolFailure: "),
+        ("Read public/gone.txt and read b.txt", Exit.FAILED, "file_read: denied"),
     ],
 )
-def test_a_task_without_a_result_says_so(cli: Cli, policy: Path, intent: str, told: str) -> None:
-    """An empty plan and a failing tool each get a sentence on stderr."""
+def test_a_task_without_a_result_says_so(
+    cli: Cli, policy: Path, intent: str, status: Exit, told: str
+) -> None:
+    """An empty plan and a failing tool each get a sentence on stderr; only the tool failed."""
     said = cli("run", intent, "--policy", policy, "--log-level", "error")
-    assert (said.status, said.out) == (Exit.OK, "")
+    assert (said.status, said.out) == (status, "")
     assert told in said.err
+
+
+def test_a_batch_whose_tools_fail_is_no_success(cli: Cli, policy: Path, tmp_path: Path) -> None:
+    """A run may be done although its tool failed; the status of the batch tells it still."""
+    (tmp_path / "t.jsonl").write_text('{"agent": "bot", "intent": "Read public/gone.txt"}')
+    said = cli("batch", "t.jsonl", "--policy", policy, "--out", "o", "--log", "l", "--json")
+    summary = json.loads(said.out)
+    assert (summary["done"], summary["tool_errors"], said.status) == (1, 1, Exit.FAILED)
 
 
 def test_a_task_can_be_read_by_a_machine(cli: Cli, policy: Path) -> None:
