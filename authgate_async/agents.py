@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from authgate_async.errors import TaskError
-from authgate_async.keys import load_seed
+from authgate_async.keys import seed_from
 from authgate_async.planners.protocol import StepResult, Task
 
 if TYPE_CHECKING:
@@ -30,8 +30,7 @@ class Agent:
         self._kind = kind
         self._sign: Sign | None = None
         if key is not None:
-            seed = key if isinstance(key, bytes) else load_seed(key)
-            self._sign = Ed25519PrivateKey.from_private_bytes(seed).sign
+            self._sign = Ed25519PrivateKey.from_private_bytes(seed_from(key)).sign
 
     async def run(self, intent: str) -> RunResult:
         """Plan and run an English intent. Raises as `Runtime.run`."""

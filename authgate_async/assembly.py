@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import anyio
 import msgspec
@@ -19,13 +20,13 @@ from authgate_async.actors.recording import record
 from authgate_async.actors.sandbox_supervisor import SandboxSupervisor
 from authgate_async.actors.supervision import supervise
 from authgate_async.backends import make_kernel
-from authgate_async.errors import KeyFileError, LogUnavailableError, PolicyError
-from authgate_async.keys import load_seed
+from authgate_async.errors import LogUnavailableError, PolicyError, UsageError
+from authgate_async.keys import seed_from
 from authgate_async.launchers.inline import InlineLauncher
 from authgate_async.launchers.process import ProcessLauncher
 from authgate_async.log.entries import change_of
 from authgate_async.log.records import FORMAT, LogOpened
-from authgate_async.log.writer import LogFile
+from authgate_async.log.writer import Durability, LogFile
 from authgate_async.messages import Append, GateMessage, PlanRequest, SupervisorMessage
 from authgate_async.policy.tools import find_tools
 from authgate_async.reference import ReferenceKernel
@@ -33,7 +34,7 @@ from authgate_async.tools.toolset import ToolSet
 from authgate_async.wire import Changed, SignedVerdict, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AsyncExitStack
     from pathlib import Path
 
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from authgate_async.backends import Backend, Kernel
     from authgate_async.launchers.protocol import Launcher, Level
     from authgate_async.log.records import Record
-    from authgate_async.log.writer import Durability
     from authgate_async.oplog import Logger
     from authgate_async.planners.protocol import Planner
     from authgate_async.policy.model import Policy
@@ -83,15 +83,34 @@ class Settings:
     now: Callable[[], int]
     oplog: Logger
 
+    def __post_init__(self) -> None:
+        """Refuse what could only fail later, in a place that says less."""
+        if not callable(getattr(self.planner, "plan", None)):
+            raise UsageError("the planner has no method `plan`; see `Planner`")
+        if self.max_calls < 1:
+            raise UsageError(f"max_calls must be at least 1, not {self.max_calls}")
+        if self.max_processes is not None and self.max_processes < 1:
+            raise UsageError(f"max_processes must be at least 1, not {self.max_processes}")
+        if not 0 <= self.grace < math.inf:
+            raise UsageError(f"grace must be a number of seconds from 0 on, not {self.grace}")
+        if self.durability not in get_args(Durability):
+            raise UsageError(f"durability must be fsync, os or memory, not {self.durability}")
+
 
 class Parts:
     """What a running runtime is made of."""
 
-    def __init__(self, kernel: Kernel, tools: ToolSet, supervisor_of_all: Supervisor) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        tools: ToolSet,
+        launchers: Mapping[Level, Launcher],
+        supervisor_of_all: Supervisor,
+    ) -> None:
         self.kernel = kernel
+        self.launchers = launchers
         self.tools = tools
         self.supervisor_of_all = supervisor_of_all
-        self.epoch = 0
         self.log: Ref[Append]
         self.gate: Ref[GateMessage]
         self.supervisor: Ref[SupervisorMessage]
@@ -113,20 +132,13 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> Parts:
     # Tools and kernels are imported and keys are read here: that is work for a thread.
     tools, kernel = await to_thread.run_sync(_tools_and_kernel, settings)
     file = await _open_log(settings, kernel, stack)
-    launchers: dict[Level, Launcher] = {
-        "inline": await stack.enter_async_context(
-            InlineLauncher({tool.ref: tool for tool in tools})
-        ),
-        "process": await stack.enter_async_context(
-            ProcessLauncher(processes=settings.max_processes)
-        ),
-    }
+    launchers = await _launchers(settings, tools, stack)
     supervisor = await stack.enter_async_context(
         supervise(grace=settings.grace, on_crash=_Crashes(settings.oplog), clock=time.monotonic)
     )
-    parts = Parts(kernel, tools, supervisor)
-    _start(parts, settings, file, launchers)
-    await _record_opening(parts, settings, file, launchers)
+    parts = Parts(kernel, tools, launchers, supervisor)
+    _start(parts, settings, file)
+    await _record_opening(parts, settings, file)
     await _load(parts, settings)
     return parts
 
@@ -135,27 +147,16 @@ def _tools_and_kernel(settings: Settings) -> tuple[ToolSet, Kernel]:
     tools = ToolSet((*find_tools(settings.policy), *settings.tools))
     kernel = make_kernel(
         settings.backend,
-        seed=_seed(settings.key),
+        seed=os.urandom(SEED_BYTES) if settings.key is None else seed_from(settings.key),
         entropy=os.urandom(SEED_BYTES),
         permit_ttl=settings.policy.limits.permit_ttl_ms * 1000,
     )
     return tools, kernel
 
 
-def _seed(key: Path | str | bytes | None) -> bytes:
-    if key is None:
-        return os.urandom(SEED_BYTES)
-    if not isinstance(key, bytes):
-        return load_seed(key)
-    if len(key) != SEED_BYTES:
-        raise KeyFileError(
-            f"a seed has {SEED_BYTES} bytes, not {len(key)}; use a key file or mend it"
-        )
-    return key
-
-
 async def _open_log(settings: Settings, kernel: Kernel, stack: AsyncExitStack) -> LogFile:
-    file = await to_thread.run_sync(LogFile.open, settings.log, settings.durability)
+    durability = settings.durability if settings.log else "memory"
+    file = await to_thread.run_sync(LogFile.open, settings.log, durability)
 
     async def close() -> None:
         with anyio.CancelScope(shield=True):
@@ -163,6 +164,21 @@ async def _open_log(settings: Settings, kernel: Kernel, stack: AsyncExitStack) -
 
     stack.push_async_callback(close)
     return file
+
+
+async def _launchers(
+    settings: Settings, tools: ToolSet, stack: AsyncExitStack
+) -> dict[Level, Launcher]:
+    """Enter a launcher for each level that some tool has; a level that none has may be missing."""
+    made: dict[Level, Launcher] = {}
+    levels = {tool.level for tool in tools}
+    if "inline" in levels:
+        inline = InlineLauncher({tool.ref: tool for tool in tools})
+        made["inline"] = await stack.enter_async_context(inline)
+    if "process" in levels:
+        process = ProcessLauncher(processes=settings.max_processes)
+        made["process"] = await stack.enter_async_context(process)
+    return made
 
 
 class _Crashes:
@@ -175,9 +191,7 @@ class _Crashes:
         self._oplog.error("actor crashed", actor=actor, error=f"{type(error).__name__}: {error}")
 
 
-def _start(
-    parts: Parts, settings: Settings, file: LogFile, launchers: dict[Level, Launcher]
-) -> None:
+def _start(parts: Parts, settings: Settings, file: LogFile) -> None:
     """Start the actors, who is asked before who asks: they end in the other order."""
     start, kernel, tools = parts.supervisor_of_all.start, parts.kernel, parts.tools
     oplog, now, policy = settings.oplog, settings.now, settings.policy
@@ -187,7 +201,7 @@ def _start(
         lambda: SandboxSupervisor(
             kernel=kernel,
             tools=tools,
-            launchers=launchers,
+            launchers=parts.launchers,
             folders=policy.folders,
             limits={tool.name: policy.limits_for(tool.name, tool.limits) for tool in tools},
             log=log,
@@ -198,10 +212,17 @@ def _start(
         ),
         SupervisorMessage,
     )
+    owed: list[tuple[Record, ...]] = []
     parts.gate = start(
         "gate",
         lambda: Gate(
-            kernel=kernel, tools=tools, log=log, now=now, oplog=oplog, record_timeout=RECORD_SECONDS
+            kernel=kernel,
+            tools=tools,
+            log=log,
+            owed=owed,
+            now=now,
+            oplog=oplog,
+            record_timeout=RECORD_SECONDS,
         ),
         GateMessage,
     )
@@ -212,11 +233,8 @@ def _start(
     )
 
 
-async def _record_opening(
-    parts: Parts, settings: Settings, file: LogFile, launchers: dict[Level, Launcher]
-) -> None:
-    levels = {launcher.level for launcher in launchers.values()} & {t.level for t in parts.tools}
-    layers = {layer for level in levels for layer in launchers[level].layers}
+async def _record_opening(parts: Parts, settings: Settings, file: LogFile) -> None:
+    layers = {layer for launcher in parts.launchers.values() for layer in launcher.layers}
     opening = LogOpened(
         backend="python" if isinstance(parts.kernel, ReferenceKernel) else "rust",
         cut_bytes=file.cut_bytes,
@@ -240,7 +258,6 @@ async def _load(parts: Parts, settings: Settings) -> None:
             if result.code:
                 place = settings.policy.source or "the policy"
                 raise PolicyError(f"{place}: the kernel refused a part: {result.sentence}; mend it")
-            parts.epoch = result.epoch
         pairs = zip(chunk, results, strict=True)
         await _must_record(parts, tuple(change_of(c, r, by="policy", time=now) for c, r in pairs))
 

@@ -11,6 +11,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from authgate_async.actors.crew import acquire
+from authgate_async.errors import UsageError
 from authgate_async.planners.protocol import Task
 
 if TYPE_CHECKING:
@@ -30,9 +31,10 @@ class Batch:
     """An async iterator over the results of a batch, each as soon as it is there.
 
     Tasks of one agent run one after another, in the order given; agents run side by side,
-    `concurrency` of them at most. Tasks are taken from their source only as there is room for them.
-    Nothing starts before the first result is asked for. Leaving the loop early stops the batch only
-    with `async with` or `aclose()`; otherwise the runtime's end does.
+    `concurrency` of them at most. Tasks are taken from their source only as there is room for them
+    (four for each place, so that a long row of one agent's tasks can keep another's from being
+    seen). Nothing starts before the first result is asked for. Leaving the loop early stops the
+    batch only with `async with` or `aclose()`; otherwise the runtime's end does.
     """
 
     def __init__(
@@ -43,7 +45,7 @@ class Batch:
         concurrency: int,
     ) -> None:
         if concurrency < 1:
-            raise ValueError(f"concurrency must be at least 1, not {concurrency}")
+            raise UsageError(f"concurrency must be at least 1, not {concurrency}")
         self._source = tasks
         self._run = run
         self._group = group

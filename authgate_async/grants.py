@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, Literal, cast
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, cast
 
 from authgate_async.errors import UsageError
 from authgate_async.wire import Grant, Right
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
 
-__all__ = ["make_grant", "parse_principal"]
+    from authgate_async.wire import Kind
+
+__all__ = ["LARGEST", "make_grant", "parse_principal"]
 
 PPM = 1_000_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LARGEST = 2**63 - 1
 
 
-def parse_principal(text: str) -> tuple[Literal["human", "machine"], str]:
+def parse_principal(text: str) -> tuple[Kind, str]:
     """Split `human:NAME` or `machine:NAME`; raises `UsageError` for anything else."""
     kind, _, name = text.partition(":")
     if kind not in ("human", "machine") or not name:
         raise UsageError(f"`{text}` is no principal; write `human:NAME` or `machine:NAME`")
-    return cast("Literal['human', 'machine']", kind), name
+    return cast("Kind", kind), name
 
 
 def make_grant(
@@ -30,12 +34,12 @@ def make_grant(
     rights: str | Iterable[str],
     resource: str,
     *,
-    scope: str,
-    confidence: float,
-    expires_at: datetime | None,
-    epoch: int,
-    cross_domain: bool,
-    grant_id: str,
+    epoch: int = 0,
+    scope: str = "",
+    confidence: float = 1.0,
+    expires_at: datetime | None = None,
+    cross_domain: bool = False,
+    grant_id: str = "",
     parent: str = "",
 ) -> Grant:
     """Return the grant in the kernel's terms; an empty `grant_id` gets a new one.
@@ -47,6 +51,8 @@ def make_grant(
     rtype, colon, resource_name = resource.partition(":")
     if not colon or not rtype or not resource_name:
         raise UsageError(f"`{resource}` is no resource; write `TYPE:NAME`, say `file:workspace`")
+    if not 0 <= epoch <= LARGEST:
+        raise UsageError(f"an epoch of {epoch} makes no sense; give a whole number from 0 on")
     return Grant(
         id=grant_id or f"grant-{secrets.token_hex(8)}",
         holder=name,
@@ -67,7 +73,7 @@ def _rights(rights: str | Iterable[str]) -> int:
     bits = 0
     for right in (rights,) if isinstance(rights, str) else rights:
         try:
-            bits |= Right[right.upper()]
+            bits |= Right[str(right).upper()]
         except KeyError:
             raise UsageError(
                 f"there is no right `{right}`; use read, write, execute or delegate"
@@ -84,6 +90,9 @@ def _ppm(confidence: float) -> int:
 def _microseconds(when: datetime | None) -> int:
     if when is None:
         return 0
-    if when.tzinfo is None:
-        raise UsageError(f"`{when}` has no time zone; give `expires_at` one, say datetime.UTC")
-    return int(when.timestamp() * 1_000_000)
+    if getattr(when, "tzinfo", None) is None:
+        raise UsageError(f"`{when}` has no time zone; give a datetime with one, say datetime.UTC")
+    microseconds = (when - EPOCH) // timedelta(microseconds=1)
+    if microseconds <= 0:  # 0 would mean never
+        raise UsageError(f"`{when}` is not after 1970; give a time to come")
+    return microseconds

@@ -17,11 +17,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from authgate_async.errors import KeyFileError
 
-__all__ = ["generate", "key_id", "load_public", "load_seed"]
+__all__ = ["generate", "key_id", "load_public", "load_seed", "seed_from"]
 
 _MAX_BYTES = 4096
 _ID_BYTES = 8
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+SEED_BYTES = 32
 
 
 def generate(path: str | os.PathLike[str]) -> bytes:
@@ -56,6 +58,19 @@ def load_seed(path: str | os.PathLike[str]) -> bytes:
     if not isinstance(key, Ed25519PrivateKey):
         raise _not_a_key(path, "private key")
     return key.private_bytes_raw()
+
+
+def seed_from(key: str | os.PathLike[str] | bytes) -> bytes:
+    """Return the seed that a key file holds, or that was handed over as 32 bytes.
+
+    Raises:
+        KeyFileError: as `load_seed`, or the bytes are not 32.
+    """
+    if not isinstance(key, bytes):
+        return load_seed(key)
+    if len(key) != SEED_BYTES:
+        raise KeyFileError(f"a seed has {SEED_BYTES} bytes, not {len(key)}; hand over a key file")
+    return key
 
 
 def load_public(path: str | os.PathLike[str]) -> bytes:

@@ -75,6 +75,10 @@ class Timeouts(msgspec.Struct, frozen=True):
     record: float = 60.0
 
 
+MAX_STEPS = 1_000
+"""Steps of one run: a planner that never ends is ended."""
+
+
 class RunDriver:
     """Drives runs through the actors; one serves any number at once."""
 
@@ -115,10 +119,8 @@ class RunDriver:
             run.end("interrupted", "the run was cancelled")
             raise
         finally:
-            if run.status == "interrupted":
-                with anyio.CancelScope(shield=True):
-                    await self._close(run)
-            else:
+            # Whenever a cancellation comes, the end is recorded; the asks in it have deadlines.
+            with anyio.CancelScope(shield=True):
                 await self._close(run)
 
     async def _steps(self, run: Run) -> None:
@@ -132,6 +134,9 @@ class RunDriver:
                 run.end("failed", plan.error)
                 return
             if not plan.steps:
+                return
+            if len(run.results) + len(plan.steps) > MAX_STEPS:
+                run.end("failed", f"the run has more than {MAX_STEPS} steps; split the task")
                 return
             for step in plan.steps:
                 if not await self._step(run, step):

@@ -6,6 +6,7 @@ import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+from unicodedata import category
 
 import anyio
 import msgspec
@@ -13,25 +14,22 @@ import msgspec
 from authgate_async import oplog
 from authgate_async.agents import Agent
 from authgate_async.assembly import Parts, Settings, assemble
+from authgate_async.authority import Authority
 from authgate_async.batch import Batch, Tasks
 from authgate_async.errors import (
     AuthgateError,
     ClosedError,
-    RefusedError,
     TaskError,
     UsageError,
 )
-from authgate_async.grants import make_grant, parse_principal
 from authgate_async.messages import Applied, Apply
 from authgate_async.planners.protocol import Task
 from authgate_async.planners.rule_planner import RulePlanner
 from authgate_async.policy.model import Policy
 from authgate_async.runs import RunDriver, RunResult, Timeouts
-from authgate_async.wire import AdvanceEpoch, Delegate, Enrol, Own, Register, Revoke
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from datetime import datetime
+    from collections.abc import Callable, Sequence
 
     from authgate_async.actors.mailbox import MailboxStats
     from authgate_async.backends import Backend
@@ -43,15 +41,31 @@ if TYPE_CHECKING:
 
 __all__ = ["Runtime"]
 
+APPLY_SECONDS = 60.0
+
+MAX_NAME = 256
+"""Bytes of a principal's name (`docs/rules.md`, section 2)."""
+
 _task = msgspec.msgpack.Decoder(Task).decode
 _encode = msgspec.msgpack.Encoder().encode
+
+
+def _check_name(agent: str) -> None:
+    """Refuse a name that no principal can have, before it gets into a record."""
+    if not agent:
+        raise TaskError("the task names no agent; say who is to act")
+    if len(agent.encode()) > MAX_NAME or any(category(c) == "Cc" for c in agent):
+        shown = ascii(agent[:MAX_NAME])
+        raise TaskError(
+            f"{shown} cannot be an agent; use up to {MAX_NAME} bytes and no control characters"
+        )
 
 
 def _clock() -> int:
     return time.time_ns() // 1000
 
 
-class Runtime:
+class Runtime(Authority):
     """Agents act through it, and only as far as they were granted.
 
     Use it as `async with Runtime(...) as rt`. Leaving the block takes no new work, lets what is in
@@ -64,7 +78,7 @@ class Runtime:
         tools: further tools, beside those that the policy turns on (without a policy: the built-in
             ones).
         backend: which kernel decides: `rust` (default), `python`, or `auto`.
-        log: the folder of the log (default `authgate-log`); None keeps it in memory, for tests.
+        log: the folder of the log (default `authgate-log`); None keeps none, for tests.
         durability: when a record counts as written: `fsync` (default), `os`, `memory`.
         key: the signing key, a file made by `authgate keygen` or a seed of 32 bytes; by default a
             new one for this runtime.
@@ -100,16 +114,17 @@ class Runtime:
             tools=tuple(tools),
             backend=backend,
             log=None if log is None else Path(log),
-            durability="memory" if log is None else durability,
+            durability=durability,
             key=key,
-            max_processes=max_processes or policy.limits.max_processes or None,
+            max_processes=(
+                policy.limits.max_processes or None if max_processes is None else max_processes
+            ),
             max_calls=max_calls,
             grace=policy.limits.grace_ms / 1000 if grace is None else grace,
             now=now,
             oplog=oplog.get_logger(),
         )
-        self._machines = {p.name for p in policy.principals if p.kind == "machine"}
-        self._humans = {p.name for p in policy.principals if p.kind == "human"}
+        super().__init__((person.kind, person.name) for person in policy.principals)
         self._parts: Parts | None = None
         self._stack = AsyncExitStack()
         self._closing = False
@@ -195,107 +210,6 @@ class Runtime:
         """Return the kernel's verdicts; nothing runs, nothing is recorded, no permit gets out."""
         return await self._required().decide(actions, self._settings.now())
 
-    # Authority.
-
-    async def enrol(
-        self, principal: str, *, owner: str = "", key: bytes = b"", trust_domain: str = ""
-    ) -> None:
-        """Make a principal known, as `human:NAME` or `machine:NAME`.
-
-        `owner` names the enrolled human who answers for a machine; without one it may do nothing.
-        `key` is an Ed25519 public key of 32 bytes that its actions must then be signed with.
-
-        Raises:
-            RefusedError: the kernel refused; its `code` and sentence say why.
-            UsageError: the principal is not written as above.
-        """
-        kind, name = parse_principal(principal)
-        changes: list[Change] = [Enrol(name, kind, key, trust_domain)]
-        if owner:
-            changes.append(Own(name, owner))
-        await self._apply(changes)
-        (self._humans if kind == "human" else self._machines).add(name)
-
-    async def grant(
-        self,
-        holder: str,
-        rights: str | Iterable[str],
-        resource: str,
-        *,
-        scope: str = "",
-        confidence: float = 1.0,
-        expires_at: datetime | None = None,
-        epoch: int | None = None,
-        cross_domain: bool = False,
-        grant_id: str = "",
-    ) -> str:
-        """Grant rights on a resource, and return the grant's id.
-
-        `holder` is written `machine:NAME` or `human:NAME`, `resource` `RTYPE:NAME`, `rights` are
-        one or more of `read`, `write`, `execute`, `delegate`. `epoch` defaults to the current one;
-        `expires_at` must know its time zone. Raises as `enrol`.
-        """
-        grant = make_grant(
-            holder,
-            rights,
-            resource,
-            scope=scope,
-            confidence=confidence,
-            expires_at=expires_at,
-            epoch=self._required().epoch if epoch is None else epoch,
-            cross_domain=cross_domain,
-            grant_id=grant_id,
-        )
-        await self._apply([Register(grant)])
-        return grant.id
-
-    async def delegate(
-        self,
-        parent: str,
-        holder: str,
-        rights: str | Iterable[str],
-        resource: str,
-        *,
-        by: str,
-        scope: str = "",
-        confidence: float = 1.0,
-        expires_at: datetime | None = None,
-        epoch: int | None = None,
-        cross_domain: bool = False,
-        grant_id: str = "",
-    ) -> str:
-        """Hand on a part of the grant `parent`, held by `by`; return the new grant's id.
-
-        What is handed on may only be narrower, in every dimension. Raises as `enrol`, with the
-        dimension named.
-        """
-        kind, name = parse_principal(by)
-        grant = make_grant(
-            holder,
-            rights,
-            resource,
-            scope=scope,
-            confidence=confidence,
-            expires_at=expires_at,
-            epoch=self._required().epoch if epoch is None else epoch,
-            cross_domain=cross_domain,
-            grant_id=grant_id,
-            parent=parent,
-        )
-        await self._apply([Delegate(grant, name, kind)], by=by)
-        return grant.id
-
-    async def revoke(self, grant_id: str) -> None:
-        """End a grant, and with it every chain that leads through it. Raises as `enrol`."""
-        await self._apply([Revoke(grant_id)])
-
-    async def advance_epoch(self, to: int = 0) -> int:
-        """Raise the epoch to `to`, or by one, and return it; all that is of a lower one is stale.
-
-        Raises as `enrol`.
-        """
-        return (await self._apply([AdvanceEpoch(to)]))[-1].epoch
-
     # The end, and a look inside.
 
     def shutdown(self) -> None:
@@ -360,23 +274,15 @@ class Runtime:
             raise TaskError(
                 f"this is no task: {error}; give it an agent, and an intent or steps"
             ) from None
-        if not task.agent:
-            raise TaskError("the task names no agent; say who is to act")
+        _check_name(task.agent)
         if not task.id:
             self._tasks += 1
             task = msgspec.structs.replace(task, id=f"task-{self._tasks}")
         return task
 
-    def _kind_of(self, agent: str) -> str:
-        return "human" if agent in self._humans and agent not in self._machines else "machine"
-
-    async def _apply(self, changes: Sequence[Change], by: str = "operator") -> tuple[Changed, ...]:
-        parts = self._required()
-        applied = await parts.gate.ask(Apply(tuple(changes), by), Applied, timeout=60.0)
-        for changed in applied.results:
-            if changed.code:
-                raise RefusedError(changed.code, changed.sentence)
-            parts.epoch = changed.epoch
+    async def _apply(self, changes: Sequence[Change], by: str = "operator") -> Sequence[Changed]:
+        gate = self._required().gate
+        applied = await gate.ask(Apply(tuple(changes), by), Applied, timeout=APPLY_SECONDS)
         return applied.results
 
     def _required(self, *, closing: bool = False) -> Parts:

@@ -65,6 +65,18 @@ class Crew:
             one = sole(group)
             raise one from one.__cause__
 
+    async def room(self, places: int) -> None:
+        """Wait until so many children can start without waiting; all places, if it is as many.
+
+        Only whoever starts the children can count on it.
+        """
+        if self._places.value >= places:
+            return
+        for _ in range(min(places, self._size)):
+            await acquire(self._places)
+        for _ in range(min(places, self._size)):
+            self._places.release()
+
     async def start(
         self, function: Callable[[Unpack[Ts]], Awaitable[object]], *args: *Ts
     ) -> anyio.TaskHandle[None]:

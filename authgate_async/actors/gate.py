@@ -71,7 +71,10 @@ class _Answer(msgspec.Struct, frozen=True, gc=False):
 
 
 class Gate:
-    """The actor; `now` is in microseconds since the Unix epoch."""
+    """The actor; `now` is in microseconds since the Unix epoch.
+
+    `owed` are records of changes that are in force and not in the log yet; it outlives a crash.
+    """
 
     def __init__(
         self,
@@ -79,6 +82,7 @@ class Gate:
         kernel: Kernel,
         tools: ToolSet,
         log: Ref[Append],
+        owed: list[tuple[Record, ...]],
         now: Callable[[], int],
         oplog: Logger,
         record_timeout: float,
@@ -86,6 +90,7 @@ class Gate:
         self._kernel = kernel
         self._tools = tools
         self._log = log
+        self._owed = owed
         self._now = now
         self._oplog = oplog
         self._record_timeout = record_timeout
@@ -95,17 +100,28 @@ class Gate:
         """Serve until the mailbox is drained."""
         async with Crew(IN_FLIGHT, on_crash=None) as crew:
             while batch := await inbox.batch(BATCH):
-                await crew.start(self._serve, batch)
+                steps: list[Envelope[Propose]] = []
+                for envelope in batch:
+                    if isinstance(envelope.message, Propose):
+                        steps.append(cast("Envelope[Propose]", envelope))
+                        continue
+                    # A change stands in the log after what was decided without it, and before
+                    # what is decided with it.
+                    await self._begin(steps, crew)
+                    steps = []
+                    await crew.room(IN_FLIGHT)
+                    await self._apply(cast("Envelope[Apply]", envelope))
+                await self._begin(steps, crew)
 
-    async def _serve(self, batch: list[Envelope[GateMessage]]) -> None:
-        steps: list[Envelope[Propose]] = []
-        for envelope in batch:
-            if isinstance(envelope.message, Apply):
-                await self._apply(cast("Envelope[Apply]", envelope))
-            else:
-                steps.append(cast("Envelope[Propose]", envelope))
+    async def _begin(self, steps: list[Envelope[Propose]], crew: Crew) -> None:
+        if self._owed:
+            await crew.room(IN_FLIGHT)
+            if problem := await self._pay():
+                for envelope in steps:
+                    envelope.reply(_unrecorded(_id_of(envelope.message), problem))
+                return
         if steps:
-            await self._decide(steps)
+            await crew.start(self._decide, steps)
 
     async def _decide(self, steps: list[Envelope[Propose]]) -> None:
         asked: list[_Asked] = []
@@ -164,7 +180,9 @@ class Gate:
         groups = tuple(answer.group() for answer in answers)
         problems = await record(self._log, groups, timeout=self._record_timeout)
         for answer, problem in zip(answers, problems, strict=True):
-            decided = _unrecorded(answer.decided, problem) if problem else answer.decided
+            decided = answer.decided
+            if problem:
+                decided = _unrecorded(decided.action_id, problem)
             answer.envelope.reply(decided)
             if not decided.permit:
                 self._tell_denial(answer.envelope.message, decided)
@@ -193,15 +211,24 @@ class Gate:
             change_of(change, result, by=envelope.message.by, time=now)
             for change, result in zip(changes, results, strict=True)
         )
-        (problem,) = await record(self._log, (group,), timeout=self._record_timeout)
-        if problem:
-            envelope.fail(LogUnavailableError(f"changed, but not recorded: {problem}"))
+        self._owed.append(group)
+        if problem := await self._pay():
+            sentence = f"in force, but nothing is decided until it is recorded: {problem}"
+            envelope.fail(LogUnavailableError(sentence))
         else:
             envelope.reply(Applied(results))
 
+    async def _pay(self) -> str:
+        """Record the changes that the log does not know yet; return a sentence if it cannot be."""
+        problems = await record(self._log, tuple(self._owed), timeout=self._record_timeout)
+        problem = next(filter(None, problems), "")
+        if not problem:
+            self._owed.clear()
+        return problem
+
 
 def _rejection(step: Propose, record: Rejected) -> Decided:
-    return Decided(f"{step.run}:{step.seq}", codes=(record.code,), sentences=(record.sentence,))
+    return Decided(_id_of(step), codes=(record.code,), sentences=(record.sentence,))
 
 
 def _decided(one: _Asked, signed: SignedVerdict, verdict: Verdict) -> Decided:
@@ -215,6 +242,10 @@ def _decided(one: _Asked, signed: SignedVerdict, verdict: Verdict) -> Decided:
     )
 
 
-def _unrecorded(decided: Decided, problem: str) -> Decided:
+def _unrecorded(action_id: str, problem: str) -> Decided:
     sentence = f"the decision could not be recorded, so nothing is permitted: {problem}"
-    return Decided(decided.action_id, codes=("log_unavailable",), sentences=(sentence,))
+    return Decided(action_id, codes=("log_unavailable",), sentences=(sentence,))
+
+
+def _id_of(step: Propose) -> str:
+    return f"{step.run}:{step.seq}"

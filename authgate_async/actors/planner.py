@@ -9,6 +9,7 @@ import anyio
 
 from authgate_async.actors.crew import Crew
 from authgate_async.errors import PlanError
+from authgate_async.foreign import is_ours
 from authgate_async.messages import Plan, PlanRequest
 from authgate_async.planners.parse import parse_plan
 
@@ -52,25 +53,28 @@ class PlannerActor:
             return () if request.results else request.task.steps
         try:
             return self._planner.plan(request.task, request.results)
-        except Exception as error:  # noqa: BLE001 - a planner is not trusted to behave
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a planner is not trusted to behave
             return _failed(error)
 
     async def _await(self, envelope: Envelope[PlanRequest], plan: Awaitable[object]) -> None:
         with envelope:
-            try:
-                with anyio.fail_after(self._limit):
+            raw: object = Plan(error=f"the planner did not answer within {self._limit:g} s")
+            with anyio.move_on_after(self._limit) as scope:
+                try:
                     raw = await plan
-            except TimeoutError:
-                raw = Plan(error=f"the planner did not answer within {self._limit:g} s")
-            except Exception as error:  # noqa: BLE001 - a planner is not trusted to behave
-                raw = _failed(error)
+                except BaseException as error:
+                    if is_ours(error, scope):
+                        raise
+                    raw = _failed(error)
             envelope.reply(_parsed(raw))
 
     def _crashed(self, error: Exception) -> None:
         self._oplog.error("planner bug", error=f"{type(error).__name__}: {error}")
 
 
-def _failed(error: Exception) -> Plan:
+def _failed(error: BaseException) -> Plan:
     return Plan(error=f"the planner failed: {type(error).__name__}: {error}")
 
 

@@ -17,7 +17,7 @@ from anyio import CapacityLimiter, to_thread
 from authgate_async.actors.crew import Crew
 from authgate_async.actors.recording import record
 from authgate_async.errors import AuthgateError
-from authgate_async.launchers.protocol import Call, Ended, Folder
+from authgate_async.launchers.protocol import Call, Ended, Folder, cleared
 from authgate_async.log.records import Outcome, Refusal
 from authgate_async.messages import Execute, Finished, Settle, Settled
 from authgate_async.wire import Redeemed, Redemption, SignedVerdict, Verdict
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from authgate_async.actors.mailbox import Inbox
     from authgate_async.actors.reference import Ref
     from authgate_async.backends import Kernel
-    from authgate_async.launchers.protocol import Launcher, Level, Limits
+    from authgate_async.launchers.protocol import Clear, Launcher, Level, Limits
     from authgate_async.messages import Append, SupervisorMessage
     from authgate_async.oplog import Logger
     from authgate_async.tools.definition import Tool
@@ -115,6 +115,18 @@ def _unrecorded(answer: Finished, problem: str) -> Finished:
     return msgspec.structs.replace(answer, error=sentence)
 
 
+class _RefusedError(Exception):
+    """A permit was refused; its call must not start."""
+
+    def __init__(self, redeemed: Redeemed) -> None:
+        self.redeemed = redeemed
+
+
+def _check(redeemed: Redeemed) -> None:
+    if redeemed.code:
+        raise _RefusedError(redeemed)
+
+
 class SandboxSupervisor:
     """The actor; at most `size` calls are under way.
 
@@ -153,7 +165,7 @@ class SandboxSupervisor:
             group.start_soon(self._recorder.run)
             try:
                 async with Crew(self._size, on_crash=self._crashed) as crew:
-                    while batch := await inbox.batch(BATCH):
+                    while batch := await inbox.batch(min(BATCH, self._size)):
                         await self._serve(batch, crew)
             finally:
                 self._recorder.close()
@@ -164,15 +176,20 @@ class SandboxSupervisor:
             for envelope in batch
             if isinstance(envelope.message, Execute)
         ]
-        for call, redeemed in zip(calls, await self._redeem(calls), strict=True):
+        for call in calls:
             self._recorder.expect(call.message.run)
-            if redeemed.code:
-                self._refuse(call, redeemed)
-            else:
-                await self._start(call, crew)
+            if self._queues(call):
+                handle = await crew.start(self._queue, call)
+                call.on_abandoned(handle.cancel)
+        await self._start([call for call in calls if not self._queues(call)], crew)
         for envelope in batch:
             if isinstance(envelope.message, Settle):
                 self._recorder.settle(cast("Envelope[Settle]", envelope))
+
+    def _queues(self, envelope: Envelope[Execute]) -> bool:
+        """Whether a call may have to wait for a place, so that its permit is redeemed then."""
+        tool = self._tools.get(envelope.message.tool)
+        return tool is not None and tool.level != "inline"
 
     async def _redeem(self, batch: list[Envelope[Execute]]) -> list[Redeemed]:
         redemptions = [
@@ -185,25 +202,58 @@ class SandboxSupervisor:
             )
         )
 
-    async def _start(self, envelope: Envelope[Execute], crew: Crew) -> None:
+    async def _start(self, envelopes: list[Envelope[Execute]], crew: Crew) -> None:
+        """Redeem together what can start at once, and start it."""
+        await crew.room(len(envelopes))
+        for envelope, redeemed in zip(envelopes, await self._redeem(envelopes), strict=True):
+            try:
+                _check(redeemed)
+                tool = self._tools[envelope.message.tool]
+                call, digest = self._call(envelope.message, tool)
+            except _RefusedError as error:
+                self._refuse(envelope, error.redeemed)
+                continue
+            launcher = self._launchers[tool.level]
+            ended = launcher.launch_now(call)
+            if ended is not None:
+                self._record(envelope, call.action_id, digest, ended, launcher.layers)
+                continue
+            # The permit is spent; thousands of calls may wait, so let go of its bytes.
+            envelope.message = msgspec.structs.replace(envelope.message, permit=b"")
+            handle = await crew.start(self._launch, envelope, call, digest, launcher, cleared)
+            envelope.on_abandoned(handle.cancel)
+
+    async def _queue(self, envelope: Envelope[Execute]) -> None:
+        """Launch a call whose permit is redeemed when its place is there, and not before."""
+
+        async def clear() -> None:
+            _check((await self._redeem([envelope]))[0])
+
         tool = self._tools[envelope.message.tool]
-        launcher = self._launchers[tool.level]
-        call, digest = self._call(envelope.message, tool)
-        ended = launcher.launch_now(call)
-        if ended is not None:
-            self._record(envelope, call.action_id, digest, ended, launcher.layers)
-            return
-        # The permit is spent; thousands of calls may wait, so let go of its bytes.
-        envelope.message = msgspec.structs.replace(envelope.message, permit=b"")
-        handle = await crew.start(self._launch, envelope, call, digest, launcher)
-        envelope.on_abandoned(handle.cancel)
+        try:
+            try:
+                call, digest = self._call(envelope.message, tool)
+            except (msgspec.MsgspecError, ValueError):
+                await clear()  # what does not decode is refused
+                raise
+            await self._launch(envelope, call, digest, self._launchers[tool.level], clear)
+        except _RefusedError as error:
+            self._refuse(envelope, error.redeemed)
 
     async def _launch(
-        self, envelope: Envelope[Execute], call: Call, digest: bytes, launcher: Launcher
+        self,
+        envelope: Envelope[Execute],
+        call: Call,
+        digest: bytes,
+        launcher: Launcher,
+        clear: Clear,
     ) -> None:
-        ended = Ended("cancelled", error="the call was cancelled")
+        ended: Ended | None = Ended("cancelled", error="the call was cancelled")
         try:
-            ended = await launcher.launch(call)
+            ended = await launcher.launch(call, clear)
+        except _RefusedError:
+            ended = None
+            raise
         except AuthgateError as error:
             ended = Ended("sandbox_died", error=str(error))
         except Exception as error:
@@ -211,11 +261,15 @@ class SandboxSupervisor:
             ended = Ended("sandbox_died", error=sentence)
             raise
         finally:
-            self._record(envelope, call.action_id, digest, ended, launcher.layers)
+            if ended is not None:
+                self._record(envelope, call.action_id, digest, ended, launcher.layers)
 
     def _call(self, message: Execute, tool: Tool) -> tuple[Call, bytes]:
         """Return the call that a redeemed permit is for, and the digest of its action."""
         verdict = _verdict(_signed(message.permit).verdict)
+        if (verdict.action_id, verdict.actor) != (f"{message.run}:{message.seq}", message.agent):
+            sentence = "the permit is for another run or agent than the one it came with"
+            raise _RefusedError(Redeemed("permit_mismatch", sentence))
         folders = tuple(
             [
                 Folder(request.rtype, request.name, path, request.scope, request.right)

@@ -1,8 +1,8 @@
 """The `inline` level: trusted code, in this process, under a cancel scope.
 
 Held: the wall-clock deadline, for as long as the function lets go of the event loop, and the cap on
-its result. Nothing else: this level is for functions that you wrote and trust, never for what a
-planner wrote.
+    its result; a plain function is told to be late only when it has returned. Nothing else: this
+    level is for functions that you wrote and trust, never for what a planner wrote.
 """
 
 from __future__ import annotations
@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import anyio
 
-from authgate_async.launchers.protocol import Call, Ended, Folder, Level, Limits, ToolRef, Usage
+from authgate_async.foreign import is_ours
+from authgate_async.launchers.protocol import (
+    Call,
+    Clear,
+    Ended,
+    Folder,
+    Level,
+    Limits,
+    ToolRef,
+    Usage,
+    cleared,
+)
 from authgate_async.launchers.sentences import describe
 
 if TYPE_CHECKING:
@@ -58,40 +69,48 @@ class InlineLauncher:
         if tool is None or tool.is_async:
             return None
         begun = monotonic()
+        result: bytes | BaseException
         try:
             result = tool.invoke(call.args, call.folders)
-        except (Exception, SystemExit) as raised:  # noqa: BLE001 - a tool's error is its outcome
-            return Ended("raised", error=describe(raised), usage=_usage(monotonic() - begun))
-        return _returned(result, call.limits, _usage(monotonic() - begun))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as raised:  # noqa: BLE001 - a tool's error is its outcome
+            result = raised
+        seconds = monotonic() - begun
+        late = seconds > call.limits.wall_ms / 1000  # nothing could stop it; at least it is told
+        return _ended(result, call.limits, _usage(seconds), late=late)
 
-    async def launch(self, call: Call) -> Ended:
+    async def launch(self, call: Call, clear: Clear = cleared) -> Ended:
         """Run one call to its end or its deadline; never raises for what the tool did."""
         tool = self._tools.get(call.tool)
         if tool is None:
             name = f"{call.tool.module}.{call.tool.qualname}"
             return Ended("raised", error=f"`{name}` is not an inline tool of this launcher")
+        await clear()
         limits = call.limits
         begun = anyio.current_time()
-        result: bytes | Exception | SystemExit = b""
+        result: bytes | BaseException = b""
         with anyio.CancelScope(deadline=begun + limits.wall_ms / 1000) as scope:
             try:
                 result = await tool.ainvoke(call.args, call.folders)
-            except (Exception, SystemExit) as raised:  # noqa: BLE001 - a tool's error is its outcome
+            except BaseException as raised:
+                if is_ours(raised, scope):
+                    raise
                 result = raised
         usage = _usage(anyio.current_time() - begun)
-        if scope.cancelled_caught:
-            error = f"the call was not done after {limits.wall_ms} ms"
-            return Ended("deadline", error=error, usage=usage)
-        if isinstance(result, bytes):
-            return _returned(result, limits, usage)
-        return Ended("raised", error=describe(result), usage=usage)
+        return _ended(result, limits, usage, late=scope.cancelled_caught)
 
 
 def _usage(seconds: float) -> Usage:
     return Usage(wall_us=int(seconds * 1_000_000))
 
 
-def _returned(result: bytes, limits: Limits, usage: Usage) -> Ended:
+def _ended(result: bytes | BaseException, limits: Limits, usage: Usage, *, late: bool) -> Ended:
+    if late:
+        error = f"the call was not done after {limits.wall_ms} ms"
+        return Ended("deadline", error=error, usage=usage)
+    if isinstance(result, BaseException):
+        return Ended("raised", error=describe(result), usage=usage)
     if len(result) > limits.result_bytes:
         error = f"the result has more than {limits.result_bytes} bytes"
         return Ended("output_cap", error=error, capped=("result",), usage=usage)

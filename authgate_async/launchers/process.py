@@ -24,6 +24,7 @@ import msgspec
 from authgate_async.errors import ClosedError, SandboxUnavailableError, UsageError
 from authgate_async.launchers.frames import Order
 from authgate_async.launchers.outcome import ended
+from authgate_async.launchers.protocol import cleared
 from authgate_async.launchers.sentences import plain
 from authgate_async.launchers.spawning import START_SECONDS, start
 from authgate_async.launchers.watching import Watched
@@ -31,7 +32,7 @@ from authgate_async.launchers.watching import Watched
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from authgate_async.launchers.protocol import Call, Ended, Level
+    from authgate_async.launchers.protocol import Call, Clear, Ended, Level
     from authgate_async.launchers.spawning import TemplateProcess
 
 __all__ = ["ProcessLauncher"]
@@ -120,7 +121,7 @@ class ProcessLauncher:
     def launch_now(self, call: Call) -> None:
         """Return None: a process has to be waited for."""
 
-    async def launch(self, call: Call) -> Ended:
+    async def launch(self, call: Call, clear: Clear = cleared) -> Ended:
         """Run one call to its end; never raises for what the tool did.
 
         The deadline runs from the start of the body; before it the tool has 10 s to be loaded.
@@ -132,6 +133,7 @@ class ProcessLauncher:
         self._require_entered()
         await self._slots.acquire()
         try:
+            await clear()
             self._require_entered()
             watched = Watched(call)
         except BaseException as error:

@@ -6,6 +6,7 @@ it starts one body, holds it to its limits, and says how it ended.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Literal, Protocol, Self
 
 import msgspec
@@ -14,6 +15,7 @@ __all__ = [
     "CAUSES",
     "Call",
     "Cause",
+    "Clear",
     "Ended",
     "Folder",
     "Launcher",
@@ -21,6 +23,7 @@ __all__ = [
     "Limits",
     "ToolRef",
     "Usage",
+    "cleared",
 ]
 
 Level = Literal["inline", "process"]
@@ -123,6 +126,14 @@ class Ended(msgspec.Struct, frozen=True):
     usage: Usage = Usage()
 
 
+Clear = Callable[[], Awaitable[None]]
+"""Asked once, when a call has its place and nothing of it has started: raises if it may not."""
+
+
+async def cleared() -> None:
+    """Let a call start."""
+
+
 class Launcher(Protocol):
     """Runs tool bodies of one level. Entered once, by the task that leaves it."""
 
@@ -142,7 +153,7 @@ class Launcher(Protocol):
         """Run a call that needs no waiting at once; None for one that has to be launched."""
         ...
 
-    async def launch(self, call: Call) -> Ended:
+    async def launch(self, call: Call, clear: Clear = cleared) -> Ended:
         """Run one call to its end; never raises for what the tool did.
 
         Cancelling it kills the call's whole process tree before the cancellation goes on.

@@ -58,7 +58,8 @@ class Planner(Protocol):
     """Turns a task into steps. What it returns is untrusted data.
 
     The runtime calls `plan` with the results so far: first with none, then after each batch of
-    steps that it returned has run. An empty list ends the run.
+    steps that it returned has run. An empty list ends the run, and so do 1,000 steps. It lets a
+    cancellation pass: one that swallows it holds up the end of the runtime.
     """
 
     def plan(self, task: Task, results: Sequence[StepResult]) -> object:

@@ -10,7 +10,7 @@ import pytest
 from anyio import to_thread
 
 from authgate_async import Task
-from authgate_async.errors import LogUnavailableError
+from authgate_async.errors import LogUnavailableError, TaskError
 from authgate_async.log.verify import verify
 
 if TYPE_CHECKING:
@@ -50,14 +50,17 @@ async def test_each_step_is_recorded_before_and_after(
 
 @pytest.mark.parametrize("backend", ["rust", "python"])
 @pytest.mark.parametrize("agent", ["bot\n", "\x1b[2J", "b" * 257])
-async def test_an_agent_with_a_hostile_name_leaves_a_log_that_verifies(
+async def test_an_agent_with_a_hostile_name_gets_nowhere(
     runtime: Callable[..., Any], tmp_path: Path, backend: str, agent: str
 ) -> None:
-    """Its steps are denied, the denials are recorded, and the log stays whole."""
+    """The runtime takes no such task; past its door the gate denies it, and the log stays whole."""
     async with runtime(log=tmp_path / "log", backend=backend) as rt:
-        result = await rt.run(Task(agent=agent, steps=(HI,)))
+        with pytest.raises(TaskError, match="cannot be an agent"):
+            await rt.run(Task(agent=agent, steps=(HI,)))
+        run = rt._driver.open(Task(agent=agent, steps=(HI,)), "machine")
+        await rt._driver.drive(run)
 
-    assert [step.codes for step in result.steps] == [("malformed",)]
+    assert [step.codes for step in run.results] == [("malformed",)]
     report = await checked(tmp_path / "log")
     assert report.ok, report
 

@@ -214,6 +214,10 @@ async def test_a_runtime_without_a_policy_permits_what_it_is_told(
     assert (before.permitted, after.permitted) == (False, True)
 
 
+async def _sync(call: Callable[..., Any], *args: Any, **options: Any) -> None:
+    call(*args, **options)
+
+
 @pytest.mark.parametrize(
     "call",
     [
@@ -224,6 +228,20 @@ async def test_a_runtime_without_a_policy_permits_what_it_is_told(
         lambda rt: rt.grant("machine:bot", "read", "compute"),
         lambda rt: rt.grant("machine:bot", "read", "compute:echo", confidence=2),
         lambda rt: rt.grant("machine:bot", "read", "compute:echo", expires_at=datetime(2999, 1, 1)),  # noqa: DTZ001 - the point
+        lambda rt: rt.grant(
+            "machine:bot", "read", "a:b", expires_at=datetime(1970, 1, 1, tzinfo=UTC)
+        ),
+        lambda rt: rt.grant(
+            "machine:bot", "read", "a:b", expires_at=datetime(1960, 1, 1, tzinfo=UTC)
+        ),
+        lambda rt: rt.grant("machine:bot", "read", "a:b", expires_at="2030"),
+        lambda rt: rt.grant("machine:bot", [1], "a:b"),
+        lambda rt: rt.grant("machine:bot", "read", "a:b", epoch=-1),
+        lambda rt: rt.advance_epoch(-5),
+        lambda rt: _sync(rt.agent, "x", key=b"abc"),
+        lambda rt: _sync(rt.run_batch, [], concurrency=0),
+        lambda rt: rt.run(Task(agent="b" * 257)),
+        lambda rt: rt.run(Task(agent="a\nb")),
         lambda rt: rt.grant("machine:nobody", "read", "compute:echo"),
         lambda rt: rt.revoke("nothing"),
         lambda rt: rt.delegate("none", "machine:bot", "read", "a:b", by="human:ann"),

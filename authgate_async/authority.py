@@ -1,0 +1,123 @@
+"""The calls that change who may do what, in the middle of a run if need be."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, TypedDict
+
+from authgate_async.errors import RefusedError, UsageError
+from authgate_async.grants import LARGEST, make_grant, parse_principal
+from authgate_async.wire import AdvanceEpoch, Delegate, Enrol, Own, Register, Revoke
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+    from typing import Unpack
+
+    from authgate_async.wire import Change, Changed, Kind
+
+__all__ = ["Authority", "GrantOptions"]
+
+
+class GrantOptions(TypedDict, total=False):
+    """The further sides of a grant.
+
+    `scope` is the part of the resource (default: all of it), `confidence` 0 to 1 (default 1),
+    `expires_at` must know its time zone (default: never), `epoch` is the lowest that it survives
+    (default: the current one), `cross_domain` lets it reach another trust domain (default: no),
+    `grant_id` is its name (default: a new one).
+    """
+
+    scope: str
+    confidence: float
+    expires_at: datetime | None
+    epoch: int
+    cross_domain: bool
+    grant_id: str
+
+
+class Authority(ABC):
+    """Part of `Runtime`. Each call returns when the change is in force and recorded.
+
+    All of them raise `RefusedError` when the kernel refuses, with its code and sentence, and
+    `UsageError` for what is not of its form. Principals are written `human:NAME` or `machine:NAME`,
+    resources `TYPE:NAME`, rights are one or more of `read`, `write`, `execute`, `delegate`.
+    """
+
+    def __init__(self, people: Iterable[tuple[Kind, str]]) -> None:
+        self._people = set(people)
+        self._epoch = 0
+
+    async def enrol(
+        self, principal: str, *, owner: str = "", key: bytes = b"", trust_domain: str = ""
+    ) -> None:
+        """Make a principal known.
+
+        `owner` names the enrolled human who answers for a machine; without one it may do nothing.
+        `key` is an Ed25519 public key of 32 bytes that its actions must then be signed with.
+        """
+        kind, name = parse_principal(principal)
+        changes: list[Change] = [Enrol(name, kind, key, trust_domain)]
+        if owner:
+            changes.append(Own(name, owner))
+        await self._change(changes)
+        self._people.add((kind, name))
+
+    async def grant(
+        self,
+        holder: str,
+        rights: str | Iterable[str],
+        resource: str,
+        **options: Unpack[GrantOptions],
+    ) -> str:
+        """Grant rights on a resource, and return the grant's id."""
+        options.setdefault("epoch", self._epoch)
+        grant = make_grant(holder, rights, resource, **options)
+        await self._change([Register(grant)])
+        return grant.id
+
+    async def delegate(
+        self,
+        parent: str,
+        holder: str,
+        rights: str | Iterable[str],
+        resource: str,
+        *,
+        by: str,
+        **options: Unpack[GrantOptions],
+    ) -> str:
+        """Hand on a part of the grant `parent`, held by `by`; return the new grant's id.
+
+        What is handed on may only be narrower, in every dimension; a refusal names the dimension.
+        """
+        kind, name = parse_principal(by)
+        options.setdefault("epoch", self._epoch)
+        grant = make_grant(holder, rights, resource, parent=parent, **options)
+        await self._change([Delegate(grant, name, kind)], by=by)
+        return grant.id
+
+    async def revoke(self, grant_id: str) -> None:
+        """End a grant, and with it every chain that leads through it."""
+        await self._change([Revoke(grant_id)])
+
+    async def advance_epoch(self, to: int = 0) -> int:
+        """Raise the epoch to `to`, or by one, and return it; all of a lower one is stale."""
+        if not 0 <= to <= LARGEST:
+            raise UsageError(f"an epoch of {to} makes no sense; give one above {self._epoch}")
+        await self._change([AdvanceEpoch(to)])
+        return self._epoch
+
+    def _kind_of(self, name: str) -> Kind:
+        """Return what a name is enrolled as; a machine if as nothing, or as both."""
+        known = ("human", name) in self._people and ("machine", name) not in self._people
+        return "human" if known else "machine"
+
+    async def _change(self, changes: Sequence[Change], *, by: str = "operator") -> None:
+        for changed in await self._apply(changes, by):
+            if changed.code:
+                raise RefusedError(changed.code, changed.sentence)
+            self._epoch = changed.epoch
+
+    @abstractmethod
+    async def _apply(self, changes: Sequence[Change], by: str) -> Sequence[Changed]:
+        """Have the kernel make the changes, and the log record them."""
