@@ -1,7 +1,7 @@
 """What must hold between the records of a log, beyond the chain of its lines.
 
-Memory is bounded by the runs that are open at one time and by their calls in flight, and for closed
-runs that still owe an outcome by their number (`MAX_LATE`).
+Memory is bounded by the runs that are open at one time and by their calls in flight, for closed
+runs that still owe an outcome by their number (`MAX_LATE`), and by the grants of one session.
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ class Rules:
         self.sealed = False
         self._open: dict[str, _Run] = {}
         self._late: dict[str, _Run] = {}
+        self._grants: dict[int | str, bool] = {}
 
     @property
     def without_outcome(self) -> int:
@@ -88,7 +89,7 @@ class Rules:
         elif isinstance(record, Intent | Rejected | Outcome | RunClosed):
             self._of_run(record)
         elif isinstance(record, RegistryChange):
-            _check_change(record)
+            self._changed(record)
         elif isinstance(record, Sealed):
             self._sealed(line, record)
 
@@ -109,6 +110,8 @@ class Rules:
         self._open.clear()
         self._forgotten = self.without_outcome
         self._late.clear()
+        # So does the registry: a kernel knows no grant of the one before.
+        self._grants.clear()
 
     def _run_opened(self, record: RunOpened) -> None:
         if record.run in self._open or record.run in self._late:
@@ -150,8 +153,26 @@ class Rules:
         run.steps += 1
         if isinstance(record, Intent):
             _check_intent(record, self.key)
+            self._check_grants(record)
             if record.permitted:
                 run.pending[record.action_digest] = (record.action_id, record.seq)
+
+    def _changed(self, record: RegistryChange) -> None:
+        """Remember which grants are in force: those that are not revoked are true."""
+        _check_change(record)
+        if record.code:
+            return
+        if record.change in {"register", "delegate"}:
+            # An id stays taken: no later change brings a revoked grant back.
+            self._grants.setdefault(record.fields["id"], True)
+        elif record.change == "revoke":
+            self._grants[record.fields["grant_id"]] = False
+
+    def _check_grants(self, record: Intent) -> None:
+        for grant in (grant for chain in record.chains for grant in chain):
+            if not self._grants.get(grant, False):
+                why = "was revoked" if grant in self._grants else "this log never named"
+                raise Fault(f"it rests on grant `{grant}`, which {why}")
 
     def _run_closed(self, run: _Run, record: RunClosed) -> None:
         if record.steps != run.steps:

@@ -18,6 +18,7 @@ from authgate_async.log.records import (
     Outcome,
     Record,
     Refusal,
+    RegistryChange,
     Rejected,
     RunClosed,
     RunOpened,
@@ -29,25 +30,33 @@ if TYPE_CHECKING:
 
 NOW = 1_700_000_000_000_000
 DIGEST = sha256(b"").hexdigest()
+GRANTS = (wire.Register(wire.Grant("g", "a", "machine", "folder", "docs", "", 1)),)
+HANDED_ON = (
+    wire.Register(wire.Grant("g", "h", "human", "folder", "docs", "", 9)),
+    wire.Delegate(
+        wire.Grant("c", "a", "machine", "folder", "docs", "", 1, parent="g"), "h", "human"
+    ),
+)
 
 
 class Scribe:
     """Makes the records of an agent `a` that may read `docs`, and of nobody else."""
 
-    def __init__(self, seed: bytes = b"s" * 32) -> None:
+    def __init__(self, seed: bytes = b"s" * 32, grants: tuple[wire.Change, ...] = GRANTS) -> None:
         self.kernel = make_kernel("python", seed=seed, entropy=b"e" * 32)
         changes = (
             wire.Enrol("h", "human"),
             wire.Enrol("a", "machine"),
             wire.Own("a", "h"),
-            wire.Register(wire.Grant("g", "a", "machine", "folder", "docs", "", 1)),
+            *grants,
         )
-        changed = self.kernel.change(msgspec.msgpack.encode(changes), NOW)
-        results = msgspec.msgpack.decode(changed, type=tuple[wire.Changed, ...])
-        self.changes: list[Record] = [
-            change_of(change, result, by="operator", time=NOW)
-            for change, result in zip(changes, results, strict=True)
-        ]
+        self.changes: list[Record] = [self.change(change) for change in changes]
+
+    def change(self, change: wire.Change) -> RegistryChange:
+        """A change of the registry, made by the kernel."""
+        changed = self.kernel.change(msgspec.msgpack.encode((change,)), NOW)
+        (result,) = msgspec.msgpack.decode(changed, type=tuple[wire.Changed, ...])
+        return change_of(change, result, by="operator", time=NOW)
 
     def opened(self, cut_bytes: int = 0) -> LogOpened:
         """A session's first record."""
@@ -157,3 +166,9 @@ def scribe() -> Scribe:
 def stranger() -> Scribe:
     """The same under another key."""
     return Scribe(b"x" * 32)
+
+
+@pytest.fixture
+def delegating() -> Scribe:
+    """The same, where a human holds the grant `g` and hands on a part of it as `c`."""
+    return Scribe(grants=HANDED_ON)

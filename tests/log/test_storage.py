@@ -271,7 +271,7 @@ def test_an_interrupted_append_leaves_no_trace(
 ) -> None:
     """Ctrl-C in the middle of a write undoes it; the log goes on."""
     log = LogFile.open(tmp_path, "os")
-    log.append([scribe.opened()])
+    log.append([scribe.opened(), *scribe.changes])
     write = os.write
 
     def interrupt(descriptor: int, data: bytes) -> int:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec.structs import replace
 
+from authgate_async import wire
 from authgate_async.errors import LogUnavailableError, UsageError
 from authgate_async.log import rules
 from authgate_async.log.lines import FIRST, MAX_LINE, make_line, read_line
@@ -101,6 +102,9 @@ FORGERIES = {
     "seal_signature": (changed(12, signature=""), 12, "seal does not verify"),
     "seal_hex": (changed(12, signature="x"), 12, "is not hex"),
     "under_seal": (changed(11, code="other"), 12, "seal does not verify"),
+    "grant_unnamed": (without(4), 5, "rests on grant `g`, which this log never named"),
+    "grant_later": (moved(4, 6), 5, "grant `g`, which this log never named"),
+    "grant_refused": (changed(4, code="conflict"), 6, "grant `g`, which this log never named"),
     "after_seal": (lambda r: [*r, r[11]], 13, "follows the seal"),
 }
 
@@ -188,6 +192,65 @@ def test_a_verdict_is_about_its_own_step(scribe: Scribe, log: Path, records: Rec
 
 def _fields(record: Record, **fields: Any) -> dict[str, Any]:
     return {name: getattr(record, name) for name in record.__struct_fields__} | fields
+
+
+@pytest.mark.parametrize("between", ["", "r", "rg", "x", "d"])
+def test_a_grant_is_in_force_until_it_is_revoked(
+    scribe: Scribe, log: Path, records: Records, between: str
+) -> None:
+    """After its revocation nothing rests on a grant, and entering it again does not help."""
+    revoked = scribe.change(wire.Revoke("g"))
+    changes = {
+        "r": revoked,
+        "g": records[4],
+        "x": replace(revoked, code="no_grant"),
+        "d": scribe.change(wire.Revoke("other")),
+    }
+    log.write_bytes(chained([*records[:6], *map(changes.__getitem__, between), records[6]]))
+    bad = verify(log).bad
+    if "r" not in between:
+        assert bad is None
+    else:
+        assert bad is not None
+        told = (bad.index, bad.problem)
+        assert told == (6 + len(between), "it rests on grant `g`, which was revoked")
+
+
+def test_a_revocation_does_not_reach_back(scribe: Scribe, log: Path, records: Records) -> None:
+    """What rested on a grant before its revocation stays good."""
+    log.write_bytes(chained([*records[:7], scribe.change(wire.Revoke("g")), records[7]]))
+    assert verify(log).bad is None
+
+
+def test_every_grant_of_a_chain_must_have_been_named(delegating: Scribe, tmp_path: Path) -> None:
+    """A permit on a delegated grant rests on its ancestors too."""
+    whole = [delegating.opened(), *delegating.changes, *delegating.run("r")[:1]]
+    whole.append(replace(delegating.intent("r", 0), run_seq=1))
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(chained(whole))
+    assert (whole[-1].chains, verify(log).bad) == ((("c", "g"),), None)
+    for revoked in ("g", "c"):
+        forged = [*whole[:-1], delegating.change(wire.Revoke(revoked)), whole[-1]]
+        log.write_bytes(chained(forged))
+        bad = verify(log).bad
+        assert bad is not None
+        assert bad.problem == f"it rests on grant `{revoked}`, which was revoked"
+    for place, missing in ((-3, "c"), (-4, "g")):
+        log.write_bytes(chained([*whole[:place], *whole[place + 1 :]]))
+        bad = verify(log).bad
+        assert bad is not None
+        assert bad.problem == f"it rests on grant `{missing}`, which this log never named"
+
+
+def test_a_grant_is_named_in_each_session(log: Path, records: Records) -> None:
+    """A kernel that starts anew knows no grant of the session before."""
+    session = [records[0], *records[5:7]]
+    log.write_bytes(chained([*records[:7], *session]))
+    bad = verify(log).bad
+    assert bad is not None
+    assert (bad.index, "never named" in bad.problem) == (9, True)
+    log.write_bytes(chained([*records[:7], *records[:7]]))
+    assert verify(log).bad is None
 
 
 def test_an_outcome_after_a_denial_is_found(scribe: Scribe, log: Path, records: Records) -> None:
@@ -288,7 +351,7 @@ def test_only_so_many_are_remembered(records: Records, monkeypatch: pytest.Monke
     ids = [f"r{n}" for n in range(4)]
     kept = rules.Rules(None)
     monkeypatch.setattr(rules, "_check_intent", lambda *_: None)
-    for record in [records[0], *(replace(each, run=run) for run in ids for each in unused)]:
+    for record in [*records[:5], *(replace(each, run=run) for run in ids for each in unused)]:
         kept.check(read_line(make_line(0, FIRST, encode_record(record))[0]), record)
     assert (kept.without_outcome, list(kept._late)) == (4, ["r2", "r3"])
 

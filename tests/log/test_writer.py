@@ -100,11 +100,11 @@ def test_the_folder_is_free_after_a_seal_that_failed(scribe: Scribe, folder: Pat
 def test_runs_are_numbered_densely_across_appends(scribe: Scribe, folder: Path) -> None:
     """Interleaved runs get their own numbers, and the closing record the count of steps."""
     log = LogFile.open(folder, "os")
-    log.append([scribe.opened(), *scribe.run("a")[:2], *scribe.run("b")[:1]])
+    log.append([scribe.opened(), *scribe.changes, *scribe.run("a")[:2], *scribe.run("b")[:1]])
     log.append([*scribe.run("b")[3:4], *scribe.run("a")[2:]])
     log.append([scribe.closed("b")])
     log.close()
-    found = records(folder / "log.jsonl")[1:]
+    found = records(folder / "log.jsonl")[5:]
     numbers = [(r.run, r.run_seq) for r in found]  # type: ignore[attr-defined]
     assert sorted(numbers) == [("a", n) for n in range(6)] + [("b", n) for n in range(3)]
     assert [r.steps for r in found if hasattr(r, "steps")] == [3, 1]
@@ -114,11 +114,11 @@ def test_runs_are_numbered_densely_across_appends(scribe: Scribe, folder: Path) 
 def test_a_bad_group_is_left_out_whole_and_holds_up_nobody(scribe: Scribe, folder: Path) -> None:
     """Of several senders, only the one with a bad record is refused."""
     log = LogFile.open(folder, "os")
-    log.append([scribe.opened()])
+    log.append([scribe.opened(), *scribe.changes])
     bad = msgspec.structs.replace(scribe.refusal(), sentence="\ud800")
     answers = log.append_groups([scribe.run("a"), [scribe.run_opened("b"), bad], scribe.run("b")])
     assert [isinstance(answer, UsageError) for answer in answers] == [False, True, False]
-    assert (answers[0], answers[2], log.count) == (1, 7, 13)
+    assert (answers[0], answers[2], log.count) == (5, 11, 17)
     log.close()
     assert verify(folder).bad is None
 
@@ -143,7 +143,7 @@ def test_an_outcome_may_come_after_the_end_of_its_run(scribe: Scribe, folder: Pa
     """It gets the next number; a second one, or another record of the run, is refused."""
     opened, intent, outcome, *_ = scribe.run("r")
     log = LogFile.open(folder, "os")
-    log.append([scribe.opened(), opened, intent, scribe.closed("r")])
+    log.append([scribe.opened(), *scribe.changes, opened, intent, scribe.closed("r")])
     with pytest.raises(UsageError, match="not open"):
         log.append([scribe.rejected("r", 1)])
     with pytest.raises(UsageError, match="open already"):
@@ -153,7 +153,7 @@ def test_an_outcome_may_come_after_the_end_of_its_run(scribe: Scribe, folder: Pa
         log.append([outcome])
     log.close(scribe.kernel.sign_head)
     report = verify(folder)
-    assert (report.bad, report.records, report.without_outcome) == (None, 6, 0)
+    assert (report.bad, report.records, report.without_outcome) == (None, 10, 0)
 
 
 def test_an_outcome_that_no_permit_waits_for_is_refused(scribe: Scribe, folder: Path) -> None:
@@ -223,12 +223,12 @@ def test_appending_nothing_writes_nothing(scribe: Scribe, folder: Path) -> None:
 def test_threads_take_turns(scribe: Scribe, folder: Path) -> None:
     """Appends from several threads at once give one unbroken chain."""
     log = LogFile.open(folder, "os")
-    log.append([scribe.opened()])
+    log.append([scribe.opened(), *scribe.changes])
     runs = [scribe.run(f"r{n}") for n in range(64)]
     with ThreadPoolExecutor(8) as pool:
         firsts = sorted(pool.map(log.append, runs))
     log.close(scribe.kernel.sign_head)
-    assert firsts == [1 + 6 * n for n in range(64)]
+    assert firsts == [5 + 6 * n for n in range(64)]
     assert verify(folder).bad is None
 
 
