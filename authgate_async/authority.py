@@ -57,6 +57,8 @@ class Authority(ABC):
         `key` is an Ed25519 public key of 32 bytes that its actions must then be signed with.
         """
         kind, name = parse_principal(principal)
+        if owner and ("human", owner) not in self._people:  # before half of it is done
+            raise RefusedError("unknown_principal", f"human `{owner}` is not enrolled")
         changes: list[Change] = [Enrol(name, kind, key, trust_domain)]
         if owner:
             changes.append(Own(name, owner))

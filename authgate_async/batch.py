@@ -11,7 +11,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from authgate_async.actors.crew import acquire
-from authgate_async.errors import UsageError
+from authgate_async.errors import ClosedError, UsageError
 from authgate_async.planners.protocol import Task
 
 if TYPE_CHECKING:
@@ -81,7 +81,11 @@ class Batch:
     async def __anext__(self) -> RunResult:
         if not self._started:
             self._started = True
-            self._group.start_soon(self._conduct, name="batch")
+            try:
+                self._group.start_soon(self._conduct, name="batch")
+            except RuntimeError as error:
+                sentence = "the runtime has ended and takes nothing new; start a new one"
+                raise ClosedError(sentence) from error
         while not self._results:
             if self._ended:
                 raise self._failure or StopAsyncIteration

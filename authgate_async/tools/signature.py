@@ -72,15 +72,20 @@ def locate(function: Callable[..., Any], level: Level) -> ToolRef:
     if "<" in name:
         msg = f"another process cannot find `{name}`; define it with `def` at the top of a module"
         raise ToolDefinitionError(msg)
-    return ToolRef(module, name, _script(name) if module == "__main__" else "")
+    return _in_main(name) if module == "__main__" else ToolRef(module, name, "")
 
 
-def _script(name: str) -> str:
-    path = getattr(sys.modules["__main__"], "__file__", None)
-    if not path:
+def _in_main(name: str) -> ToolRef:
+    """Say where another process finds what stands in the program that was started."""
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    if spec is not None and spec.name != "__main__":  # started by `python -m`
+        return ToolRef(spec.name, name, "")
+    path = getattr(main, "__file__", None)
+    if not path or path.startswith("<"):
         msg = f"another process cannot find `{name}` of an interactive session; save it in a file"
         raise ToolDefinitionError(msg)
-    return str(path)
+    return ToolRef("__main__", name, str(path))
 
 
 def read_signature(function: Callable[..., Any], tool: str) -> Signature:

@@ -73,7 +73,9 @@ class ToolSet:
 
 
 def _found(tool: Tool) -> object:
-    found: object = sys.modules.get(tool.ref.module)
+    # What was started by `python -m` goes by another name here than in another process.
+    home = tool.function.__module__
+    found: object = sys.modules.get("__main__" if home == "__main__" else tool.ref.module)
     for part in tool.ref.qualname.split("."):
         found = getattr(found, part, None)
     return found

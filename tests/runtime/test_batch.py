@@ -167,3 +167,11 @@ async def test_the_grace_ends_what_does_not_end(runtime: Callable[..., Any]) -> 
             rt.shutdown()
 
     assert sorted(result.status for result in results) == ["done", "interrupted"]
+
+
+async def test_a_batch_read_after_the_end_is_closed(runtime: Callable[..., Any]) -> None:
+    """What was not begun inside the block does not begin outside."""
+    async with runtime("a0") as rt:
+        batch = rt.run_batch(echoes(1, 1))
+    with pytest.raises(ClosedError, match="ended"):
+        await anext(batch)

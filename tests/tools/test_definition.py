@@ -395,6 +395,7 @@ def test_a_local_function_cannot_run_in_another_process() -> None:
 def test_a_script_is_named_by_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tool of a script is found through its path; one of an interactive session is refused."""
     monkeypatch.setattr(_one, "__module__", "__main__")
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
     monkeypatch.setattr(sys.modules["__main__"], "__file__", "/x/script.py", raising=False)
     assert tool(resource="a:b", right="read")(_one).ref.file == "/x/script.py"
     monkeypatch.delattr(sys.modules["__main__"], "__file__")
