@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 Level = Literal["inline", "process"]
-"""How a tool is confined; see `docs/design.md`, section 7."""
+"""How a tool is confined; see `docs/design.md`."""
 
 Cause = Literal[
     "returned",
