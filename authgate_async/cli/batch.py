@@ -116,7 +116,7 @@ def _summarise(tally: _Tally, total: int, args: Namespace, rest: str = "not_star
         rows.append(("tool errors", tally.tool_errors))
         rows += [(f"  {code}", number) for code, number in sorted(tally.codes.items())]
         table(f"{total} tasks", ("outcome", "count"), rows)
-        say(f"results: {args.out}\nlog: {args.log}")
+        say(f"results: {args.out}", f"log: {args.log}")
     return _exit(counts, rest, tally.tool_errors)
 
 

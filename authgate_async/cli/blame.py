@@ -6,8 +6,9 @@ import traceback
 from typing import TYPE_CHECKING
 
 from authgate_async.cli.exits import Exit
-from authgate_async.cli.output import forget_stdout, say
+from authgate_async.cli.output import say
 from authgate_async.errors import ClosedError, UnavailableError, UsageError
+from authgate_async.policy.problems import Told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,18 +23,22 @@ def status(error: BaseException) -> Exit:
         say("interrupted")
         return Exit.INTERRUPTED
     if all(isinstance(cause, BrokenPipeError) for cause in causes):
-        forget_stdout()
         return Exit.INTERRUPTED
     if not all(isinstance(cause, UsageError | UnavailableError) for cause in causes):
-        say("".join(traceback.format_exception(error)).rstrip())
+        say(*"".join(traceback.format_exception(error)).rstrip().split("\n"))
         say("this is a bug of ours, not of yours; please report it with the lines above")
         return Exit.BUG
     for cause in causes:
-        say(str(cause))
+        say(*_sentences(cause))
     if any(isinstance(cause, ClosedError) for cause in causes):
         return Exit.INTERRUPTED
     usage = any(isinstance(cause, UsageError) for cause in causes)
     return Exit.BAD_INPUT if usage else Exit.UNAVAILABLE
+
+
+def _sentences(error: BaseException) -> list[str]:
+    text = str(error)
+    return text.split("\n") if error.args and isinstance(error.args[0], Told) else [text]
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

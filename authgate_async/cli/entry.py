@@ -12,7 +12,7 @@ from authgate_async import oplog
 from authgate_async.cli.output import say
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from anyio.abc import TaskStatus
 
@@ -41,7 +41,7 @@ def configure_log(level: str | None) -> None:
 
 
 async def drained(runtime: Runtime, body: Callable[[], Awaitable[_T]]) -> _T:
-    """Run `body` inside the runtime; SIGINT and SIGTERM end it in order.
+    """Run `body` inside the runtime; SIGINT, SIGTERM and SIGHUP end it in order.
 
     The first lets what runs finish, the second stops at once; from the third on they have their
     usual effect again, in case that stopping hangs.
@@ -71,7 +71,7 @@ class _Signals:
             self._runtime.shutdown()
 
     async def listen(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with anyio.open_signal_receiver(*_ending()) as signals:
             task_status.started()
             for message in _STOPPING:
                 await anext(signals)
@@ -80,3 +80,10 @@ class _Signals:
                     self._runtime.shutdown()
                 else:
                     self._early += 1
+
+
+def _ending() -> Iterator[signal.Signals]:
+    """Yield the signals that end a program; `nohup` turns the one of a closed terminal off."""
+    yield from (signal.SIGINT, signal.SIGTERM)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        yield signal.SIGHUP

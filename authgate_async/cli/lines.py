@@ -10,7 +10,7 @@ import msgspec
 
 from authgate_async.errors import TaskError
 from authgate_async.planners.protocol import Task
-from authgate_async.policy.problems import Problem, quote
+from authgate_async.policy.problems import Problem, quote, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -68,7 +68,7 @@ def _check_task(task: Task, seen: dict[str, int]) -> None:
 
 def refuse(problems: Iterable[Problem]) -> None:
     """Raise a `TaskError` with all the problems, if there is one."""
-    text = "\n".join(map(str, problems))
+    text = tell(problems)
     if text:
         raise TaskError(text)
 

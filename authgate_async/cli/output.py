@@ -1,13 +1,14 @@
 """What a command prints: data on stdout, everything else on stderr.
 
-What came from outside is escaped, so that it can neither steer a terminal nor end a line.
+What came from outside is escaped, so that it can neither steer a terminal nor end a line. Data that
+cannot be written is an error; a message that cannot is lost, since it must not stop a run.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TextIO
 
 import msgspec
 
@@ -17,12 +18,19 @@ from authgate_async.policy.problems import escape, hidden
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["forget_stdout", "json_line", "print_json", "print_text", "say", "table", "write_line"]
+__all__ = ["forget", "json_line", "print_json", "print_text", "say", "table", "write_line"]
 
 
-def say(text: str) -> None:
-    """Print one message to stderr; its lines are escaped one by one."""
-    print(*map(escape, text.split("\n")), sep="\n", file=sys.stderr, flush=True)  # noqa: T201
+def say(*lines: str) -> None:
+    """Print lines to stderr; each is escaped, a line break in it too."""
+    _tell("".join(f"{escape(line)}\n" for line in lines))
+
+
+def _tell(text: str) -> None:
+    try:
+        print(text, end="", file=sys.stderr, flush=True)  # noqa: T201
+    except OSError:
+        forget(sys.stderr)
 
 
 def json_line(value: Any) -> bytes:
@@ -46,7 +54,11 @@ def print_json(value: Any) -> None:
 
 def print_text(text: str) -> None:
     """Print lines of our own making to stdout, at once."""
-    write_line(sys.stdout.buffer, text.encode("utf-8", "backslashreplace") + b"\n", "stdout")
+    _print(f"{text}\n")
+
+
+def _print(text: str) -> None:
+    write_line(sys.stdout.buffer, text.encode("utf-8", "backslashreplace"), "stdout")
 
 
 def write_line(stream: IO[bytes], line: bytes, name: str) -> None:
@@ -59,16 +71,18 @@ def write_line(stream: IO[bytes], line: bytes, name: str) -> None:
     try:
         stream.write(line)
         stream.flush()
-    except BrokenPipeError:
-        raise
     except OSError as error:
+        if stream is sys.stdout.buffer:
+            forget(sys.stdout)
+        if isinstance(error, BrokenPipeError):
+            raise
         raise UnavailableError(f"{name} cannot be written: {error.strerror}; make room") from error
 
 
-def forget_stdout() -> None:
-    """Point stdout at nothing, so that the interpreter's own flush at exit has nobody to miss."""
+def forget(stream: TextIO) -> None:
+    """Point a stream at nothing, so that the interpreter's own flush at exit finds no fault."""
     nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, sys.stdout.fileno())
+    os.dup2(nothing, stream.fileno())
     os.close(nothing)
 
 
@@ -89,4 +103,6 @@ def table(
         drawn.add_column(column, overflow="fold")
     for row in rows:
         drawn.add_row(*(Text(escape(str(cell))) for cell in row))
-    console.print(drawn)
+    with console.capture() as capture:
+        console.print(drawn)
+    (_tell if stderr else _print)(capture.get())

@@ -33,8 +33,13 @@ class _Parser(ArgumentParser):
         super().__init__(**ours | options)
 
     def error(self, message: str) -> NoReturn:
-        line = f"{self.prog}: {message}; see `{self.prog} --help`\n"
-        self.exit(Exit.BAD_INPUT, line.encode("ascii", "backslashreplace").decode())
+        line = f"{self.prog}: {message}; see `{self.prog} --help`"
+        self.exit(Exit.BAD_INPUT, "".join(map(_visible, line)) + "\n")
+
+
+def _visible(char: str) -> str:
+    plain = char.isascii() and char.isprintable()
+    return char if plain else char.encode("unicode_escape", "surrogatepass").decode()
 
 
 def make_parser() -> ArgumentParser:

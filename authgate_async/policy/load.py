@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from authgate_async.errors import PolicyError
 from authgate_async.policy.locate import MAX_DEPTH, locate, too_deep
-from authgate_async.policy.problems import Faults, Problem
+from authgate_async.policy.problems import Faults, Problem, tell
 from authgate_async.policy.rules import build
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def load(path: Path | str) -> Policy:
     """
     policy, problems = check(path)
     if policy is None:
-        raise PolicyError("\n".join(map(str, problems)))
+        raise PolicyError(tell(problems))
     return policy
 
 

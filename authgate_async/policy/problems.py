@@ -7,12 +7,16 @@ something else.
 from __future__ import annotations
 
 import unicodedata
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from authgate_async.policy.locate import Path, line_of
 
-__all__ = ["Faults", "Problem", "escape", "hidden", "quote"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Faults", "Problem", "Told", "escape", "hidden", "quote", "tell"]
 
 # Cc: terminal escapes; Cf: bidi controls and other invisible signs; Cs: no text at all; Zl and Zp:
 # line breaks to some readers.
@@ -30,6 +34,17 @@ class Problem(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
         return f"{escape(place)}: {escape(self.sentence)}"
+
+
+class Told(str):
+    """Problems for an error, one a line; what came from outside is escaped, so none can add one."""
+
+    __slots__ = ()
+
+
+def tell(problems: Iterable[Problem]) -> Told:
+    """Return all problems as one text."""
+    return Told("\n".join(map(str, problems)))
 
 
 class Faults:

@@ -9,6 +9,7 @@ from authgate_async.cli import blame, doctor
 from authgate_async.cli.exits import Exit
 from authgate_async.errors import ClosedError, InternalError, LogUnavailableError, TaskError
 from authgate_async.log.storage import Storage
+from authgate_async.policy.problems import Problem, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +29,7 @@ ARGUMENTS = [
     (("decide", "--policy", "p", "--backend", "go"), "invalid choice: 'go'"),
     (("audit",), "the following arguments are required: PART"),
     (("doctor", "\u202e"), "unrecognized arguments: \\u202e"),
+    (("doctor", "a\nb\x1b[31m"), "unrecognized arguments: a\\nb\\x1b[31m"),
 ]
 
 
@@ -229,6 +231,12 @@ def test_a_key_is_never_overwritten(cli: Cli) -> None:
 ERRORS = [
     (TaskError("t:1: bad\x1b"), Exit.BAD_INPUT, "t:1: bad\\x1b\n"),
     (LogUnavailableError("full"), Exit.UNAVAILABLE, "full\n"),
+    (TaskError("a\nforged"), Exit.BAD_INPUT, "a\\nforged\n"),
+    (
+        TaskError(tell([Problem("a\nb", 1, "c"), Problem("d", 0, "e\nf")])),
+        2,
+        "a\\nb:1: c\nd: e\\nf\n",
+    ),
     (ClosedError("closed"), Exit.INTERRUPTED, "closed\n"),
     (KeyboardInterrupt(), Exit.INTERRUPTED, "interrupted\n"),
     (ExceptionGroup("", [TaskError("a"), ExceptionGroup("", [TaskError("b")])]), 2, "a\nb\n"),

@@ -89,7 +89,7 @@ def _results(path: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "trio"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_first_signal_lets_what_runs_finish(
     batch: Callable[..., subprocess.Popen[bytes]],
     tmp_path: Path,
@@ -155,6 +155,49 @@ def test_a_full_disk_is_told(authgate: Start, policy: Path, tmp_path: Path) -> N
     assert errors.splitlines()[0].rstrip() == b"1 tasks"
     assert errors.endswith(b"\n/dev/full cannot be written: No space left on device; make room\n")
     assert verify(tmp_path / "l").ok
+
+
+def test_what_was_switched_off_for_a_hangup_stays_so(
+    batch: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    """Under `nohup` a closed terminal ends nothing."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    process = batch("asyncio")
+    signal.signal(signal.SIGHUP, before)
+    with _ended(process):
+        _wait_for(tmp_path / "started-one", process)
+        process.send_signal(signal.SIGHUP)
+        (tmp_path / "go").touch()
+        process.communicate()
+    assert process.returncode == Exit.OK
+
+
+FULL = b"stdout cannot be written: No space left on device; make room\n"
+REDIRECTED = [
+    ("doctor >/dev/full", Exit.UNAVAILABLE, b"", FULL),
+    ("doctor --json >/dev/full", Exit.UNAVAILABLE, b"", FULL),
+    ("policy schema >/dev/full", Exit.UNAVAILABLE, b"", FULL),
+    ("policy schema >&-", Exit.OK, b"", b""),
+    ("decide --policy policy.toml <&-", Exit.OK, b"", b""),
+    ("run '6 * 7' --policy policy.toml 2>&-", Exit.OK, b"42\n", b""),
+    ("run '6 * 7' --policy policy.toml 2>/dev/full", Exit.OK, b"42\n", b""),
+    ("run 'Read b.txt' --policy policy.toml 2>/dev/full", Exit.DENIED, b"", b""),
+    ("run 'Read b.txt' --policy policy.toml <&- >&- 2>&-", Exit.DENIED, b"", b""),
+]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")  # noqa: PTH110
+@pytest.mark.usefixtures("policy")
+@pytest.mark.parametrize(("command", "status", "out", "errors"), REDIRECTED)
+def test_streams_may_be_full_or_closed(
+    tmp_path: Path, command: str, status: Exit, out: bytes, errors: bytes
+) -> None:
+    """Data that cannot be written is told; a stream that the caller closed is not missed."""
+    shell = f'exec "$0" -m authgate_async.cli {command}'
+    done = subprocess.run(
+        ["sh", "-c", shell, sys.executable], cwd=tmp_path, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (status, out, errors)
 
 
 def test_data_goes_to_stdout_and_the_rest_to_stderr(
