@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from authgate_async.cli.exits import Exit
 from authgate_async.cli.output import print_json, print_text, say
-from authgate_async.policy import check, schema
+from authgate_async.policy import schema
+from authgate_async.policy.load import examine
 from authgate_async.policy.tools import find_tools
 from authgate_async.policy.trial import try_policy
 
@@ -31,10 +32,10 @@ def _schema() -> Exit:
 
 
 def _check(args: Namespace) -> Exit:
-    policy, problems = check(args.file)
+    policy, problems, text = examine(args.file)
     doubts: list[Problem] = []
     if policy is not None:
-        problems, doubts = _try(policy, args)
+        problems, doubts = _try(policy, text, args)
     if args.json:
         print_json({"ok": not problems, "problems": problems, "warnings": doubts})
     for problem in problems:
@@ -46,9 +47,9 @@ def _check(args: Namespace) -> Exit:
     return Exit.BAD_INPUT if problems else Exit.OK
 
 
-def _try(policy: Policy, args: Namespace) -> tuple[list[Problem], list[Problem]]:
+def _try(policy: Policy, text: str, args: Namespace) -> tuple[list[Problem], list[Problem]]:
     find_tools(policy)
-    trial = try_policy(policy, args.file.read_text("utf-8"), time.time_ns() // 1000, args.backend)
+    trial = try_policy(policy, text, time.time_ns() // 1000, args.backend)
     return list(trial.refused), list(trial.doubtful)
 
 

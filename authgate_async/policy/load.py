@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import tomllib
+from codecs import BOM_UTF8
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from authgate_async.errors import PolicyError
 from authgate_async.policy.locate import MAX_DEPTH, locate, too_deep
@@ -15,7 +18,7 @@ from authgate_async.policy.rules import build
 if TYPE_CHECKING:
     from authgate_async.policy.model import Policy
 
-__all__ = ["MAX_BYTES", "check", "load"]
+__all__ = ["MAX_BYTES", "Examined", "check", "examine", "load"]
 
 MAX_BYTES = 16 * 2**20
 
@@ -47,32 +50,57 @@ def load(path: Path | str) -> Policy:
 
 def check(path: Path | str) -> tuple[Policy | None, list[Problem]]:
     """Return a file's policy, or None and every problem in the order of the lines."""
+    policy, problems, _ = examine(path)
+    return policy, problems
+
+
+class Examined(NamedTuple):
+    """A file's policy, or None and every problem; and its text, as it was read."""
+
+    policy: Policy | None
+    problems: list[Problem]
+    text: str
+
+
+def examine(path: Path | str) -> Examined:
+    """Read a file once, and judge it as `check` does."""
     file = Path(path)
     faults = Faults()
+    text = ""
     try:
         text = _read(file)
         policy = build(_parse(text), file, faults)
     except _UnreadableError as error:
-        return None, [Problem(str(path), error.line, error.sentence)]
+        return Examined(None, [Problem(str(path), error.line, error.sentence)], text)
     if len(faults):
-        return None, faults.problems(str(path), locate(text))
-    return policy, []
+        return Examined(None, faults.problems(str(path), locate(text)), text)
+    return Examined(policy, [], text)
 
 
 def _read(file: Path) -> str:
     try:
-        with file.open("rb") as stream:
+        with open(file, "rb", opener=_at_once) as stream:  # noqa: PTH123 - its own has no opener
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise _UnreadableError(0, "is no regular file; name the policy file itself")
             data = stream.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise _UnreadableError(0, f"cannot be read: {why}; name a policy file") from None
     if len(data) > MAX_BYTES:
         raise _UnreadableError(0, "is larger than 16 MiB; split the work over several policies")
+    if data.startswith(BOM_UTF8):
+        remedy = "save the file as UTF-8 without one"
+        raise _UnreadableError(1, f"opens with a byte order mark; {remedy}")
     try:
         return data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise _UnreadableError(line, "is not UTF-8; save the file in that encoding") from None
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open a file without waiting, as a FIFO would have it, for the other end."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _parse(text: str) -> dict[str, Any]:

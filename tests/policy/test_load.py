@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 from authgate_async.errors import PolicyError
 from authgate_async.policy import check, load
-from authgate_async.policy.load import MAX_BYTES
+from authgate_async.policy.load import MAX_BYTES, examine
 from authgate_async.policy.rules import BUILT_IN
 from authgate_async.tools import ToolSet
 from authgate_async.wire import Declare, Enrol, Grant, Own, Register, Right
@@ -280,3 +281,29 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, name: str) -> None:
     policy, [problem] = check(tmp_path / name)
     assert policy is None
     assert "cannot be read: " in str(problem)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs POSIX")
+@pytest.mark.parametrize("kind", ["fifo", "link"])
+def test_only_a_regular_file_is_read(tmp_path: Path, kind: str) -> None:
+    """A pipe that nobody writes to holds nothing up, by no name."""
+    path = tmp_path / kind
+    os.mkfifo(tmp_path / "fifo")
+    if kind == "link":
+        path.symlink_to("fifo")
+    [problem] = check(path)[1]
+    assert str(problem) == f"{path}: is no regular file; name the policy file itself"
+
+
+def test_a_byte_order_mark_is_told(tmp_path: Path) -> None:
+    """What some editors put before the first key is named, since nobody can see it."""
+    (tmp_path / "p.toml").write_text("", "utf-8-sig")
+    [problem] = check(tmp_path / "p.toml")[1]
+    assert (problem.line, problem.sentence[:29]) == (1, "opens with a byte order mark;")
+
+
+def test_a_file_comes_with_its_text(write: Write) -> None:
+    """What is judged is one text, which comes with the judgement."""
+    path = write("[limits]\n")
+    policy, problems, text = examine(path)
+    assert (policy is not None, problems, text) == (True, [], "[limits]\n")
