@@ -9,7 +9,9 @@ import anyio
 import pytest
 
 from authgate_async import Task, tool
+from authgate_async.batch import BURST, Batch
 from authgate_async.errors import ClosedError
+from authgate_async.runs import RunResult
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -97,6 +99,26 @@ async def test_tasks_may_come_from_an_async_source(runtime: Callable[..., Any]) 
 
     assert first.steps[0].value == "0"
     assert at_first < 100
+
+
+async def test_a_long_list_gives_way_once_a_burst() -> None:
+    """Tasks that there is room for are handed out by the burst; then others have their turn."""
+    taken: list[str] = []
+
+    def source() -> Iterator[Task]:
+        for task in echoes(3 * BURST, 1):
+            taken.append(task.id)
+            yield task
+
+    async def run(task: Task) -> RunResult:
+        return RunResult(run="", task=str(len(taken)), agent=task.agent, status="done")
+
+    async with anyio.create_task_group() as group:
+        batch = Batch(source(), run, group, concurrency=3 * BURST)
+        counts = [int(result.task) async for result in batch]
+
+    assert min(counts) <= BURST
+    assert len(counts) == 3 * BURST
 
 
 async def test_an_error_of_the_source_comes_after_the_results(runtime: Callable[..., Any]) -> None:
