@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from authgate_async.errors import LogCorruptError, LogUnavailableError
@@ -26,6 +27,8 @@ LOCK_NAME = "lock"
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _PRIVATE_FILE = 0o600
 _PRIVATE_FOLDER = 0o700
+_MOVE = "move it away, or name another folder for the log"
+_MEND = "see that the folder can be written and that its disk has space"
 
 
 class Storage:
@@ -148,16 +151,37 @@ class Storage:
             )
 
     def _unavailable(self, what: str, error: OSError) -> LogUnavailableError:
-        return LogUnavailableError(
-            f"the log {self._folder} {what}: {error.strerror}; "
-            "see that the folder can be written and that its disk has space"
-        )
+        found = ""
+        with suppress(OSError):  # what may not be looked at is no more than the error says
+            found = self._in_the_way()
+        why = f"{found}; {_MOVE}" if found else f"{error.strerror}; {_MEND}"
+        return LogUnavailableError(f"the log {self._folder} {what}: {why}")
+
+    def _in_the_way(self) -> str:
+        """Say what stands where the folder, or a file in it, should be."""
+        above = next((path for path in (self._folder, *self._folder.parents) if _there(path)), None)
+        if above is not None and not above.is_dir():
+            return f"{above} is no folder"
+        for path in (self._folder / LOG_NAME, self._folder / LOCK_NAME):
+            if path.is_symlink():
+                return f"{path} is a link"
+            if path.is_dir():
+                return f"{path} is a folder"
+        return ""
 
     def _corrupt(self, why: str) -> LogCorruptError:
         return LogCorruptError(
             f"the log {self._folder} cannot be continued: {why}; "
             "find the place with `authgate audit verify`, and start a new log in another folder"
         )
+
+
+def _there(path: Path) -> bool:
+    try:
+        path.lstat()
+    except OSError:
+        return False
+    return True
 
 
 def _make_folder(folder: Path) -> None:

@@ -79,7 +79,7 @@ def examine(path: Path | str) -> Examined:
 
 def _read(file: Path) -> str:
     try:
-        with open(file, "rb", opener=_at_once) as stream:  # noqa: PTH123 - its own has no opener
+        with open(file, "rb", opener=_at_once) as stream:
             if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
                 raise _UnreadableError(0, "is no regular file; name the policy file itself")
             data = stream.read(MAX_BYTES + 1)

@@ -1,13 +1,20 @@
 from __future__ import annotations
 
+import errno
 import json
 from typing import TYPE_CHECKING
 
 import pytest
 
-from authgate_async.cli import blame, doctor
+from authgate_async.cli import blame, doctor, keygen
 from authgate_async.cli.exits import Exit
-from authgate_async.errors import ClosedError, InternalError, LogUnavailableError, TaskError
+from authgate_async.errors import (
+    ClosedError,
+    InternalError,
+    KeyFileError,
+    LogUnavailableError,
+    TaskError,
+)
 from authgate_async.log.storage import Storage
 from authgate_async.policy.problems import Problem, tell
 
@@ -226,6 +233,24 @@ def test_a_key_is_never_overwritten(cli: Cli) -> None:
     said = cli("keygen", "k")
     assert said.status == Exit.BAD_INPUT
     assert "is there already" in said.err
+
+
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_a_disk_that_takes_no_key_is_told(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, *, wrapped: bool
+) -> None:
+    """A read-only or full disk is nobody's bad input; `keygen` says what to do."""
+
+    def fail(_path: object) -> None:
+        cause = OSError(errno.EROFS, "Read-only file system")
+        if wrapped:
+            raise KeyFileError("k cannot be written") from cause
+        raise cause
+
+    monkeypatch.setattr(keygen, "generate", fail)
+    said = cli("keygen", "k")
+    assert (said.status, said.out) == (Exit.UNAVAILABLE, "")
+    assert said.err.startswith("k cannot be written: Read-only file system; name a file on a disk")
 
 
 ERRORS = [

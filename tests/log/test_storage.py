@@ -186,7 +186,7 @@ def test_only_a_plain_file_is_taken(tmp_path: Path, name: str, make: str) -> Non
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     """The sentence names the folder, the reason and the remedy."""
     (tmp_path / "file").touch()
-    with pytest.raises(LogUnavailableError, match="Not a directory; see that the folder"):
+    with pytest.raises(LogUnavailableError, match="/file is no folder; move it away"):
         LogFile.open(tmp_path / "file" / "log", "os")
 
 
@@ -306,3 +306,26 @@ def test_a_file_that_somebody_else_changed_takes_nothing(
             log.append([scribe.refusal()])
     assert (file.read_bytes() if file.exists() else b"") == before
     log.close()
+
+
+@pytest.mark.parametrize(
+    ("folder", "told"),
+    [
+        ("linked", "linked/log.jsonl is a link"),
+        ("dangling", "dangling is no folder"),
+        ("nested", "nested/log.jsonl is a folder"),
+        ("plain", "plain is no folder"),
+        ("plain/below/it", "plain is no folder"),
+    ],
+)
+def test_what_stands_in_the_way_is_named(tmp_path: Path, folder: str, told: str) -> None:
+    """The remedy is for what is wrong, and speaks of space only where space may be it."""
+    (tmp_path / "plain").touch()
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "log.jsonl").symlink_to(tmp_path / "plain")
+    (tmp_path / "nested" / "log.jsonl").mkdir(parents=True)
+    (tmp_path / "dangling").symlink_to("gone")
+    with pytest.raises(LogUnavailableError) as caught:
+        LogFile.open(tmp_path / folder, "os")
+    remedy = "move it away, or name another folder for the log"
+    assert str(caught.value).endswith(f" cannot be opened: {tmp_path}/{told}; {remedy}")
