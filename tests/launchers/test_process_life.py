@@ -70,16 +70,19 @@ async def test_bounded_and_fair(call: Make) -> None:
     async with ProcessLauncher(processes=2) as own:
 
         async def run(number: int) -> None:
-            await own.launch(call("add", {"a": 1, "b": 1}))
+            async def has_its_place() -> None:
+                order.append(number)
+
+            await own.launch(call("add", {"a": 1, "b": 1}), has_its_place)
             assert len(own._running) <= 2
-            order.append(number)
 
         async with anyio.create_task_group() as tasks:
             for number in range(12):
                 tasks.start_soon(run, number)
                 await anyio.lowlevel.checkpoint()
     assert sorted(order) == list(range(12))
-    assert all(abs(place - number) <= 3 for place, number in enumerate(order))
+    # Two that get their places in one tick may go on in either order.
+    assert all(abs(place - number) <= 1 for place, number in enumerate(order))
 
 
 async def test_waiting_does_not_use_up_the_deadline(call: Make) -> None:
