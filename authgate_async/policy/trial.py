@@ -1,4 +1,4 @@
-"""A policy on trial: what a kernel refuses of it, and what it grants in vain.
+"""A policy on trial: what a kernel refuses of it, what no tool can use, what it grants in vain.
 
 The kernel itself is asked, so that this cannot differ from what will be decided.
 """
@@ -6,6 +6,7 @@ The kernel itself is asked, so that this cannot differ from what will be decided
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,6 +14,8 @@ import msgspec
 from authgate_async.backends import make_kernel
 from authgate_async.policy.locate import line_of, locate
 from authgate_async.policy.problems import Problem, quote
+from authgate_async.tools.folders import ToolFailure
+from authgate_async.tools.web_search import opened
 from authgate_async.wire import (
     Action,
     Change,
@@ -39,7 +42,7 @@ _SECRET_BYTES = 32
 
 
 class Trial(msgspec.Struct, frozen=True):
-    """What a policy looks like to a kernel: what it refuses, and what cannot have an effect."""
+    """What a policy looks like to a kernel: what is refused, and what cannot have an effect."""
 
     refused: tuple[Problem, ...] = ()
     doubtful: tuple[Problem, ...] = ()
@@ -53,11 +56,12 @@ def try_policy(policy: Policy, text: str, now: int, backend: Backend = "auto") -
     """
     secret = os.urandom(_SECRET_BYTES)
     kernel = make_kernel(backend, seed=secret, entropy=secret)
-    refused = list(_refused(kernel, policy.changes(), now))
     lines = locate(text)
     file = policy.source
+    refused = [Problem(file, 0, why) for why in _refused(kernel, policy.changes(), now)]
+    refused += [Problem(file, line_of(lines, where), why) for where, why in _unsearchable(policy)]
     if refused:
-        return Trial(tuple(Problem(file, 0, sentence) for sentence in refused))
+        return Trial(tuple(refused))
     doubts = sorted(
         (line_of(lines, where), sentence)
         for where, sentence in (*_unowned(policy), *_placeless(policy), *_vain(kernel, policy, now))
@@ -73,6 +77,20 @@ def _refused(kernel: Kernel, changes: list[Change], now: int) -> Iterator[str]:
         if changed.code:
             what = f"{change.kind} {quote(change.name)}: " if isinstance(change, Enrol) else ""
             yield f"{what}the kernel refuses it: {changed.sentence}; mend that"
+
+
+def _unsearchable(policy: Policy) -> Iterator[tuple[Path, str]]:
+    """Open the index as the tool does that would search it, and search it once."""
+    for index, resource in enumerate(policy.resources):
+        asked = (resource.rtype, resource.name) == ("search", "web") and resource.path
+        if not asked or policy.entry("web_search") is None:
+            continue
+        try:
+            with closing(opened(resource.path)) as provider:
+                provider.search("a", 1)
+        except ToolFailure:
+            sentence = "`path` of `search:web` is no search index; make one with `build_index`"
+            yield ("resources", index, "path"), f"{sentence}, or remove the path"
 
 
 def _unowned(policy: Policy) -> Iterator[tuple[Path, str]]:

@@ -13,6 +13,7 @@ from authgate_async.errors import LogUnavailableError
 from authgate_async.log.storage import Storage
 from authgate_async.policy import load
 from authgate_async.policy.trial import try_policy
+from authgate_async.tools.web_search import build_index
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +31,26 @@ def test_a_sound_policy_is_summarised(cli: Cli, policy: Path) -> None:
     said = cli("policy", "check", policy)
     assert said.out == "the policy is sound: 2 principals, 1 resources, 2 grants, all tools\n"
     assert (said.status, said.err) == (Exit.OK, "")
+
+
+WEB = '[[resources]]\nid = "search:web"\npath = "index"\n'
+
+
+@pytest.mark.parametrize("kind", ["folder", "junk", "empty", "index", "off"])
+def test_a_place_to_search_must_be_an_index(cli: Cli, tmp_path: Path, kind: str) -> None:
+    """`policy check` opens the index as the tool does; where the tool is off, it is no matter."""
+    if kind == "folder":
+        (tmp_path / "index").mkdir()
+    else:
+        (tmp_path / "index").write_text("" if kind == "empty" else "junk " * 999)
+    if kind == "index":
+        (tmp_path / "texts").mkdir()
+        build_index(tmp_path / "texts", tmp_path / "index")
+    (tmp_path / "p.toml").write_text(WEB + ("[tools.calculator]" if kind == "off" else ""))
+    said = cli("policy", "check", "p.toml")
+    sound = kind in ("index", "off")
+    assert said.status == (Exit.OK if sound else Exit.BAD_INPUT)
+    assert said.err.startswith("" if sound else "p.toml:3: `path` of `search:web` is no search")
 
 
 def test_problems_of_a_policy_are_for_people_and_for_machines(cli: Cli, tmp_path: Path) -> None:
