@@ -12,12 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 KEPT = ("CARGO", "COVERAGE", "HOME", "LANG", "PATH", "PYTEST", "RUSTUP", "SYSTEMROOT", "TMPDIR")
 """Prefixes of the variables that the tools below the tests need; nothing else reaches a test."""
+
+# The same examples each time, and none fails for being slow: a busy machine is no defect.
+settings.register_profile(
+    "suite",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("suite")
 
 Backend = tuple[str, dict[str, Any]]
 

@@ -110,7 +110,7 @@ def _files(draw: st.DrawFn) -> str:
     return text
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(text=_files())
 def test_what_the_check_lets_through_the_kernel_takes_whole(text: str, tmp_path: Path) -> None:
     """No change of a policy that passed is refused by the kernel: none is dropped on the way."""

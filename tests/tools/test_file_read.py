@@ -187,7 +187,7 @@ _part = st.one_of(
 
 
 @given(parts=st.lists(_part, max_size=6), absolute=st.booleans())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_nothing_outside_the_folder_is_ever_returned(
     workspace: Path, granted: Grant, parts: list[str], *, absolute: bool
 ) -> None:
