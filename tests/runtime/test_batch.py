@@ -106,7 +106,7 @@ async def test_a_long_list_gives_way_once_a_burst() -> None:
     taken: list[str] = []
 
     def source() -> Iterator[Task]:
-        for task in echoes(3 * BURST, 1):
+        for task in echoes(4 * BURST, 1):
             taken.append(task.id)
             yield task
 
@@ -114,11 +114,12 @@ async def test_a_long_list_gives_way_once_a_burst() -> None:
         return RunResult(run="", task=str(len(taken)), agent=task.agent, status="done")
 
     async with anyio.create_task_group() as group:
-        batch = Batch(source(), run, group, concurrency=3 * BURST)
+        batch = Batch(source(), run, group, concurrency=4 * BURST)
         counts = [int(result.task) async for result in batch]
 
-    assert min(counts) <= BURST
-    assert len(counts) == 3 * BURST
+    # Trio shuffles what is ready: the feeder may come before those that it gave way to, once.
+    assert min(counts) <= 2 * BURST
+    assert len(counts) == 4 * BURST
 
 
 async def test_an_error_of_the_source_comes_after_the_results(runtime: Callable[..., Any]) -> None:
