@@ -7,6 +7,7 @@ outcome, also when it is cancelled.
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, cast
 
@@ -46,6 +47,9 @@ _verdict = msgspec.msgpack.Decoder(Verdict).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
+Entry = Outcome | Refusal
+
+
 class Recorder:
     """Has outcomes recorded, all that are there in one message, and answers once they are durable.
 
@@ -55,7 +59,7 @@ class Recorder:
     def __init__(self, log: Ref[Append], timeout: float) -> None:
         self._log = log
         self._timeout = timeout
-        self._waiting: list[tuple[Envelope[Execute], Outcome | Refusal, Finished]] = []
+        self._waiting: list[tuple[Envelope[Execute], Entry | None, Finished]] = []
         self._wake = anyio.Event()
         self._closed = False
         self._expected: defaultdict[str, int] = defaultdict(int)
@@ -72,8 +76,11 @@ class Recorder:
         else:
             envelope.reply(Settled())
 
-    def add(self, envelope: Envelope[Execute], entry: Outcome | Refusal, answer: Finished) -> None:
-        """Record this next, then give the answer, if somebody still waits for it."""
+    def add(self, envelope: Envelope[Execute], entry: Entry | None, answer: Finished) -> None:
+        """Record this next, then give the answer, if somebody still waits for it.
+
+        A call that never started leaves no entry.
+        """
         self._waiting.append((envelope, entry, answer))
         self._wake.set()
 
@@ -94,9 +101,10 @@ class Recorder:
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
-        groups = tuple((entry,) for _, entry, _ in waiting)
-        problems = await record(self._log, groups, timeout=self._timeout)
-        for (envelope, _, answer), problem in zip(waiting, problems, strict=True):
+        groups = tuple([(entry,) for _, entry, _ in waiting if entry is not None])
+        problems = iter(await record(self._log, groups, timeout=self._timeout))
+        for envelope, entry, answer in waiting:
+            problem = "" if entry is None else next(problems)
             if not envelope.settled:
                 envelope.reply(_unrecorded(answer, problem) if problem else answer)
             self._recorded(envelope.message.run)
@@ -225,20 +233,19 @@ class SandboxSupervisor:
 
     async def _queue(self, envelope: Envelope[Execute]) -> None:
         """Launch a call whose permit is redeemed when its place is there, and not before."""
-
-        async def clear() -> None:
-            _check((await self._redeem([envelope]))[0])
-
         tool = self._tools[envelope.message.tool]
         try:
-            try:
-                call, digest = self._call(envelope.message, tool)
-            except (msgspec.MsgspecError, ValueError):
-                await clear()  # what does not decode is refused
-                raise
-            await self._launch(envelope, call, digest, self._launchers[tool.level], clear)
+            call, digest = self._call(envelope.message, tool)
         except _RefusedError as error:
             self._refuse(envelope, error.redeemed)
+        except (msgspec.MsgspecError, ValueError):
+            self._refuse(envelope, (await self._redeem([envelope]))[0])  # it does not decode
+        else:
+            clear = partial(self._clear, envelope)
+            await self._launch(envelope, call, digest, self._launchers[tool.level], clear)
+
+    async def _clear(self, envelope: Envelope[Execute]) -> None:
+        _check((await self._redeem([envelope]))[0])
 
     async def _launch(
         self,
@@ -248,12 +255,19 @@ class SandboxSupervisor:
         launcher: Launcher,
         clear: Clear,
     ) -> None:
+        started = False
+
+        async def clear_and_note() -> None:
+            nonlocal started
+            await clear()
+            started = True
+
         ended: Ended | None = Ended("cancelled", error="the call was cancelled")
         try:
-            ended = await launcher.launch(call, clear)
-        except _RefusedError:
+            ended = await launcher.launch(call, clear_and_note)
+        except _RefusedError as error:
             ended = None
-            raise
+            self._refuse(envelope, error.redeemed)
         except AuthgateError as error:
             ended = Ended("sandbox_died", error=str(error))
         except Exception as error:
@@ -261,8 +275,10 @@ class SandboxSupervisor:
             ended = Ended("sandbox_died", error=sentence)
             raise
         finally:
-            if ended is not None:
+            if ended is not None and started:
                 self._record(envelope, call.action_id, digest, ended, launcher.layers)
+            elif ended is not None:
+                self._recorder.add(envelope, None, Finished(ended.cause, error=ended.error))
 
     def _call(self, message: Execute, tool: Tool) -> tuple[Call, bytes]:
         """Return the call that a redeemed permit is for, and the digest of its action."""

@@ -399,3 +399,30 @@ async def test_without_process_tools_no_process_level_is_needed(
         result = await rt.run(HI)
 
     assert result.status == "done"
+
+
+async def test_a_call_cancelled_in_the_queue_leaves_no_outcome(
+    runtime: Callable[..., Any], policy: Callable[..., Policy], tmp_path: Path
+) -> None:
+    """What never started has no outcome, its permit is not spent, and its run ends all the same."""
+    own = msgspec.structs.replace(policy(), limits=RunLimits(max_processes=1))
+    slow = {"tool": "calculator", "args": {"expression": "1+1"}}
+    async with runtime(policy=own, log=tmp_path / "log") as rt:
+        await rt.grant("machine:bot", "execute", "compute:calculator")
+        launcher = rt._parts.launchers["process"]
+        await launcher._slots.acquire()
+        async with anyio.create_task_group() as group:
+            group.start_soon(rt.run, Task(agent="bot", steps=(slow,)))
+            while rt.stats()["sandbox supervisor"].taken == 0:
+                await anyio.lowlevel.checkpoint()
+            group.cancel_scope.cancel()
+        in_hand = rt.stats()["sandbox supervisor"].in_hand
+        launcher._slots.release()
+
+    lines = await anyio.Path(tmp_path / "log" / "log.jsonl").read_text()
+    kinds = [json.loads(line)["record"]["kind"] for line in lines.splitlines()]
+    assert [kind for kind in kinds if kind in {"intent", "outcome", "run_closed"}] == [
+        "intent",
+        "run_closed",
+    ]
+    assert in_hand == 0
