@@ -121,10 +121,14 @@ def _create(path: Path, data: bytes, mode: int) -> None:
         raise KeyFileError(f"{path} is there already; {advice}") from error
     except OSError as error:
         raise KeyFileError(f"{path} cannot be written: {error.strerror}") from error
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        path.unlink(missing_ok=True)  # half a key is none
+        raise KeyFileError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _read(path: Path, *, private: bool) -> bytes:

@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -169,3 +171,16 @@ def test_the_key_id_is_the_kernels() -> None:
     kernel = ReferenceKernel(b"\x01" * 32, b"\x02" * 32)
     assert key_id(kernel.public_key) == kernel.key_id
     assert len(kernel.key_id) == 16
+
+
+def test_half_a_key_is_not_left_behind(tmp_path: Path) -> None:
+    """Without room for it there is no key, and the name is free again."""
+    code = (
+        "import resource, sys; from authgate_async.keys import generate; "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10)); generate(sys.argv[1])"
+    )
+    command = [sys.executable, "-I", "-c", code, str(tmp_path / "kernel.key")]
+    done = subprocess.run(command, capture_output=True, check=False, text=True)
+
+    assert "KeyFileError" in done.stderr
+    assert list(tmp_path.iterdir()) == []
