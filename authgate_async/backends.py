@@ -127,7 +127,8 @@ def _native(backend: Backend) -> Any:
         if backend == "rust":
             raise BackendMissingError(
                 "the native extension `authgate_async._native` cannot be loaded "
-                f"({error}); build it with `make demo` or `maturin develop`, "
+                f"({error}); build it with `make demo` or `maturin develop` (a checkout in the "
+                "current folder hides an installed package: then start from another folder), "
                 'or choose backend="python" or "auto"'
             ) from error
         structlog.get_logger("authgate_async").warning(
