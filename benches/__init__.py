@@ -6,6 +6,6 @@ They install nothing: a rival that is not there is named as missing. `make bench
 import sys
 from pathlib import Path
 
-# What is measured is the installed package; the checkout, which `-m` puts first, has no native part.
+# The installed package is measured; the checkout, which `-m` puts first, has no native part.
 _CHECKOUT = {"", str(Path(__file__).parents[1])}
 sys.path.sort(key=lambda entry: entry in _CHECKOUT)
