@@ -64,8 +64,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 def verify(path: Path, public_key: bytes | None = None) -> Report:
     """Check a log, given its folder or its file, and report the first thing that is wrong.
 
-    Streams: memory does not grow with the log. `public_key` is the Ed25519 key (32 bytes) that must
-    have signed; by default it is the one that the log names.
+    Streams: memory grows with the open runs and with the grants of one session, not with the log.
+    `public_key` is the Ed25519 key (32 bytes) that must have signed; by default it is the one that
+    the log names.
 
     Raises:
         UsageError: There is no log at `path`.
