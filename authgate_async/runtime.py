@@ -27,6 +27,7 @@ from authgate_async.planners.protocol import Task
 from authgate_async.planners.rule_planner import RulePlanner
 from authgate_async.policy.model import Policy
 from authgate_async.runs import RunDriver, RunResult, Timeouts
+from authgate_async.wire import MAX_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,9 +43,6 @@ if TYPE_CHECKING:
 __all__ = ["Runtime"]
 
 APPLY_SECONDS = 60.0
-
-MAX_NAME = 256
-"""Bytes of a principal's name (`docs/rules.md`, section 2)."""
 
 _task = msgspec.msgpack.Decoder(Task).decode
 _encode = msgspec.msgpack.Encoder().encode
@@ -138,16 +136,17 @@ class Runtime(Authority):
         if self._closing:
             raise ClosedError("the runtime was shut down before it began")
         async with AsyncExitStack() as stack:
-            self._parts = await assemble(self._settings, stack)
+            parts = await assemble(self._settings, stack)
             self._group = await stack.enter_async_context(anyio.create_task_group())
             self._idle = anyio.Event()
             self._stack = stack.pop_all()
+        self._parts = parts  # last: from now on a request to stop finds the group
         self._driver = RunDriver(
-            planner=self._parts.planner,
-            gate=self._parts.gate,
-            supervisor=self._parts.supervisor,
-            log=self._parts.log,
-            tools=self._parts.tools,
+            planner=parts.planner,
+            gate=parts.gate,
+            supervisor=parts.supervisor,
+            log=parts.log,
+            tools=parts.tools,
             now=self._settings.now,
             oplog=self._settings.oplog,
             timeouts=Timeouts(),

@@ -18,6 +18,7 @@ import msgspec
 __all__ = [
     "DENIAL_CODES",
     "FLAGS",
+    "MAX_NAME",
     "REFUSAL_CODES",
     "WARNING_CODES",
     "Action",
@@ -58,6 +59,9 @@ FLAGS = (
     "machine_coalition_reduces_freedom",
 )
 """The ten forbidden flags; flag N is bit N of `Action.flags`."""
+
+MAX_NAME = 256
+"""Bytes of a name of a principal, tool or resource (`docs/rules.md`, section 2)."""
 
 DENIAL_CODES = (
     "malformed",

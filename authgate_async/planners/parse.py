@@ -14,13 +14,12 @@ from typing import Any
 from authgate_async.canonical import MAX_BYTES, MAX_DEPTH, MAX_INTEGER, canonical
 from authgate_async.errors import ArgumentError, PlanError
 from authgate_async.planners.protocol import Step
+from authgate_async.wire import MAX_NAME
 
-__all__ = ["MAX_NAME", "MAX_PLAN", "MAX_RATIONALE", "MAX_STEPS", "parse_plan"]
+__all__ = ["MAX_PLAN", "MAX_RATIONALE", "MAX_STEPS", "parse_plan"]
 
 MAX_STEPS = 64
 """Steps of one plan."""
-MAX_NAME = 256
-"""Bytes of a tool's name; the kernel's own limit (docs/rules.md, section 2)."""
 MAX_RATIONALE = 4096
 """Characters of a rationale."""
 MAX_PLAN = 4 * 2**20

@@ -13,6 +13,7 @@ import msgspec.inspect
 from authgate_async.errors import ToolDefinitionError
 from authgate_async.launchers.protocol import Level, ToolRef
 from authgate_async.tools.folders import Folders
+from authgate_async.wire import MAX_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["Signature", "check_name", "locate", "read_signature"]
 
 # The kernel's own limit for names: docs/rules.md, section 2.
-_NAME_BYTES = 256
 
 
 class Signature(msgspec.Struct, frozen=True):
@@ -41,8 +41,8 @@ def check_name(name: str) -> str:
     Raises:
         ToolDefinitionError: it is empty, too long or not printable.
     """
-    if not name or not name.isprintable() or len(name.encode()) > _NAME_BYTES:
-        msg = f"a tool's name is 1 to {_NAME_BYTES} bytes of printable text, not {ascii(name)[:80]}"
+    if not name or not name.isprintable() or len(name.encode()) > MAX_NAME:
+        msg = f"a tool's name is 1 to {MAX_NAME} bytes of printable text, not {ascii(name)[:80]}"
         raise ToolDefinitionError(msg)
     return name
 

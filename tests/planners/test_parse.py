@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from authgate_async.canonical import MAX_BYTES, canonical
 from authgate_async.errors import ArgumentError, PlanError
-from authgate_async.planners.parse import MAX_NAME, MAX_RATIONALE, MAX_STEPS, parse_plan
+from authgate_async.planners.parse import MAX_RATIONALE, MAX_STEPS, parse_plan
 from authgate_async.planners.protocol import Step
+from authgate_async.wire import MAX_NAME
 
 ONE = {"tool": "t", "args": {"a": [1, 2.5, None, True, {"b": "é"}]}, "rationale": "because"}
 PARSED = (Step("t", ONE["args"], "because"),)  # type: ignore[arg-type]

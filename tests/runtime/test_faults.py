@@ -25,6 +25,7 @@ from authgate_async.errors import (
 from authgate_async.launchers.inline import InlineLauncher
 from authgate_async.log.verify import verify
 from authgate_async.log.writer import LogFile
+from authgate_async.messages import GATE_CODES
 from authgate_async.policy import Policy, RunLimits
 from authgate_async.reference import ReferenceKernel
 from authgate_async.wire import Grant
@@ -426,3 +427,19 @@ async def test_a_call_cancelled_in_the_queue_leaves_no_outcome(
         "run_closed",
     ]
     assert in_hand == 0
+
+
+async def test_every_code_of_the_gate_is_given(
+    runtime: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gate's own denials are those that it declares, and each of them happens."""
+    disk = Full(monkeypatch)
+    given: set[str] = set()
+    async with runtime() as rt:
+        for step in ({"tool": "nonsense"}, {"tool": "echo"}, HI.steps[0]):
+            disk.full = step is HI.steps[0]
+            result = await rt.run(Task(agent="bot", steps=(step,)))
+            given.update(result.steps[0].codes)
+        disk.full = False
+
+    assert given == set(GATE_CODES)
