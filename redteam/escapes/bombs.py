@@ -29,7 +29,7 @@ MANY = 64
 MEBIBYTE = 2**20
 PART = 4 * MEBIBYTE
 BEYOND = 320 * MEBIBYTE
-FLOOD = 64 * MEBIBYTE
+FLOOD = 40 * MEBIBYTE
 F_SETPIPE_SZ = 1031
 IPC_CREAT = 0o1000
 
@@ -228,9 +228,9 @@ def exhaust_files(target: Target) -> str:
     del target
     count = 0
     with contextlib.suppress(OSError):
-        for count in range(20_000):
+        for count in range(10_000):
             os.close(os.open(f"f{count}", os.O_CREAT | os.O_WRONLY))
-    return f"{count} files" if count == 19_999 else ""
+    return f"{count} files" if count == 9_999 else ""
 
 
 def _pour(fd: int) -> None:

@@ -54,6 +54,8 @@ BARE_TRIES = 500
 PEAK_BYTES = 24 * 2**20
 """What a call that floods may cost this process: the caps, and what an allocator keeps."""
 
+_NOT_LOOKED_AT = 2**63
+
 CALM = ToolRef("escapes.calm", "calm")
 """The harmless call that follows each snippet."""
 
@@ -181,8 +183,7 @@ def _tool(snippet: Snippet) -> ToolRef:
 async def confined(launcher: Launcher, snippet: Snippet, mode: Mode, folder: Path) -> Outcome:
     """Run a snippet, or its two turns, as calls of a launcher, and judge by what stands outside."""
     with World(folder, LIMITS["file_bytes"]) as outside:
-        _forget_peak()
-        before = _peak()
+        before = _peak_now() if snippet.proof == "output" else _NOT_LOOKED_AT
         seen = await _confined_turns(launcher, snippet, mode, outside)
         evidence = outside.evidence()
         if (grown := _peak() - before) > PEAK_BYTES:
@@ -296,13 +297,15 @@ def _judge(ended: Ended | None, outside: World, evidence: dict[Proof, str]) -> N
             evidence["output"] = f"more than the cap of {stream}"
 
 
-def _forget_peak() -> None:
+def _peak_now() -> int:
+    """Return the memory that this process has, and have its peak counted from here on."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
+    return _peak()
 
 
 def _peak() -> int:
-    """Return the most memory that this process had, in bytes, since `_forget_peak`."""
+    """Return the most memory that this process had, in bytes, since `_peak_now`."""
     found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     return int(found[1]) * 1024 if found else 0
 
