@@ -1,7 +1,8 @@
 # ruff: noqa: PYI021 - an extension has no source to read, so its promises stand here
 """The extension module: the decision kernel (`kernel/`) and the jail (`sandbox/`)."""
 
-from typing import final
+from collections.abc import Sequence
+from typing import Self, TypeAlias, final
 
 DENIAL_CODES: tuple[str, ...]
 WARNING_CODES: tuple[str, ...]
@@ -34,6 +35,8 @@ def verify_signed(public_key: bytes, signed: bytes) -> bool: ...
 
 # --- the sandbox crate: Linux only; see `authgate_async/launchers/template.py` ---
 
+_Limits: TypeAlias = tuple[int, int, int, int, int, int]
+
 def sandbox_harden() -> None:
     """Adopt orphans and forbid tracing; raises `OSError` when `/proc` lists no children."""
 
@@ -42,6 +45,9 @@ def sandbox_signals() -> int:
 
 def sandbox_sweep(keep: list[int]) -> bool:
     """Kill and reap every child not in `keep` and all below it; True when none is left."""
+
+def sandbox_crowd(pid: int, limit: int) -> int:
+    """Count the processes below `pid`, up to a little more than `limit`."""
 
 def sandbox_lead() -> None:
     """Become the leader of a session and the parent of all orphans below."""
@@ -53,12 +59,62 @@ def sandbox_watch(fds: tuple[int, int, int], body: int, processes: int, wall_ms:
     """
 
 def sandbox_confine(
-    warden: int, streams: tuple[int, int, int], folder: str, limits: tuple[int, int, int, int, int]
+    warden: int,
+    streams: tuple[int, int, int],
+    folder: str,
+    limits: _Limits,
 ) -> None:
     """Confine this process; raises `OSError` naming the step that failed.
 
-    `limits` are CPU seconds, bytes of memory, bytes of a file, open files, processes.
+    `limits` are CPU seconds, bytes of memory and of a file, open files, processes, scratch
+    bytes.
     """
 
 def sandbox_remove_tree(path: str) -> None:
     """Remove a folder and all in it, however deep; one that is not there is removed already."""
+
+def jail_divide() -> None:
+    """Enter namespaces: user, mount, network, IPC, UTS, and pid for the next child."""
+
+def jail_denied() -> list[tuple[str, int]]:
+    """Return the system calls that were refused to this process, with the start of an argument."""
+
+def jail_landlock_abi() -> int:
+    """Return the version of Landlock that this machine enforces, 0 for none."""
+
+class JailBase:
+    """The namespaces of a template, and what its calls may see."""
+
+    def __new__(
+        cls, paths: Sequence[str], devices: Sequence[str], links: Sequence[tuple[str, str]]
+    ) -> Self: ...
+    @property
+    def bounds_tasks(self) -> bool:
+        """Whether each call has a limit of its own on tasks."""
+
+    def fork(self) -> int:
+        """Fork a process of one thread into a new pid namespace, without the hooks of `os.fork`."""
+
+    def arm(self, scratch_bytes: int) -> JailCell:
+        """Make this process the first of a cell."""
+
+class JailCell:
+    """A cell, until its call is locked in."""
+
+    def announce(self, control: int, message: bytes) -> None:
+        """Hand the runtime `message` and what it takes to use this cell, and to end it."""
+
+    def wait(self) -> bytes | None:
+        """Wait for the call and return what it says; None if there will be none."""
+
+    def refuse(self, word: bytes) -> None:
+        """Leave word for the runtime that the call was not locked in."""
+
+    def lock(
+        self,
+        base: JailBase,
+        grants: Sequence[tuple[str, str, int]],
+        limits: _Limits,
+        programs: bool,
+    ) -> None:
+        """Close the jail around this process."""

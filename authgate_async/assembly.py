@@ -20,9 +20,15 @@ from authgate_async.actors.recording import record
 from authgate_async.actors.sandbox_supervisor import SandboxSupervisor
 from authgate_async.actors.supervision import supervise
 from authgate_async.backends import make_kernel
-from authgate_async.errors import LogUnavailableError, PolicyError, UsageError
+from authgate_async.errors import (
+    LogUnavailableError,
+    PolicyError,
+    SandboxUnavailableError,
+    UsageError,
+)
 from authgate_async.keys import seed_from
 from authgate_async.launchers.inline import InlineLauncher
+from authgate_async.launchers.jail import JailLauncher
 from authgate_async.launchers.process import ProcessLauncher
 from authgate_async.log.entries import change_of
 from authgate_async.log.records import FORMAT, LogOpened
@@ -41,7 +47,7 @@ if TYPE_CHECKING:
     from authgate_async.actors.reference import Ref
     from authgate_async.actors.supervision import Supervisor
     from authgate_async.backends import Backend, Kernel
-    from authgate_async.launchers.protocol import Launcher, Level
+    from authgate_async.launchers.protocol import Launcher, LayerName, Level
     from authgate_async.log.records import Record
     from authgate_async.oplog import Logger
     from authgate_async.planners.protocol import Planner
@@ -104,10 +110,13 @@ class Parts:
         self,
         kernel: Kernel,
         tools: ToolSet,
+        folders: Mapping[tuple[str, str], str],
         launchers: Mapping[Level, Launcher],
         supervisor_of_all: Supervisor,
     ) -> None:
         self.kernel = kernel
+        self.folders = folders
+        """Where resources lie, links resolved: a link that comes later leads nowhere."""
         self.launchers = launchers
         self.tools = tools
         self.supervisor_of_all = supervisor_of_all
@@ -136,7 +145,8 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> Parts:
     supervisor = await stack.enter_async_context(
         supervise(grace=settings.grace, on_crash=_Crashes(settings.oplog), clock=time.monotonic)
     )
-    parts = Parts(kernel, tools, launchers, supervisor)
+    folders = await to_thread.run_sync(_resolved, settings.policy)
+    parts = Parts(kernel, tools, folders, launchers, supervisor)
     _start(parts, settings, file)
     await _record_opening(parts, settings, file)
     await _load(parts, settings)
@@ -152,6 +162,10 @@ def _tools_and_kernel(settings: Settings) -> tuple[ToolSet, Kernel]:
         permit_ttl=settings.policy.limits.permit_ttl_ms * 1000,
     )
     return tools, kernel
+
+
+def _resolved(policy: Policy) -> dict[tuple[str, str], str]:
+    return {resource: os.path.realpath(path) for resource, path in policy.folders.items()}
 
 
 async def _open_log(settings: Settings, kernel: Kernel, stack: AsyncExitStack) -> LogFile:
@@ -178,7 +192,22 @@ async def _launchers(
     if "process" in levels:
         process = ProcessLauncher(processes=settings.max_processes)
         made["process"] = await stack.enter_async_context(process)
+    if "jail" in levels:
+        jailed = [tool.ref for tool in tools if tool.level == "jail"]
+        jail = JailLauncher(tools=jailed, processes=settings.max_processes)
+        made["jail"] = await stack.enter_async_context(jail)
+    for tool in tools:
+        _require(settings.policy.require, tool, made[tool.level])
     return made
+
+
+def _require(layers: Sequence[LayerName], tool: Tool, launcher: Launcher) -> None:
+    missing = [layer for layer in layers if layer not in launcher.layers]
+    if missing:
+        raise SandboxUnavailableError(
+            f"the policy requires {', '.join(missing)}, which a call of `{tool.name}` at level "
+            f"`{tool.level}` does not have here; `authgate doctor` tells what this machine can do"
+        )
 
 
 class _Crashes:
@@ -202,7 +231,7 @@ def _start(parts: Parts, settings: Settings, file: LogFile) -> None:
             kernel=kernel,
             tools=tools,
             launchers=parts.launchers,
-            folders=policy.folders,
+            folders=parts.folders,
             limits={tool.name: policy.limits_for(tool.name, tool.limits) for tool in tools},
             log=log,
             now=now,

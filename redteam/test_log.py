@@ -44,6 +44,7 @@ def _outcome(intent: log_records.Intent) -> log_records.Outcome:
         capped=(),
         cause="returned",
         cpu_us=1,
+        denials=(),
         error="",
         layers=(),
         memory_bytes=1,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from authgate_async.actors.mailbox import Inbox
     from authgate_async.actors.reference import Ref
     from authgate_async.backends import Kernel
-    from authgate_async.launchers.protocol import Clear, Launcher, Level, Limits
+    from authgate_async.launchers.protocol import Clear, Launcher, LayerName, Level, Limits
     from authgate_async.messages import Append, SupervisorMessage
     from authgate_async.oplog import Logger
     from authgate_async.tools.definition import Tool
@@ -294,7 +294,9 @@ class SandboxSupervisor:
             ]
         )
         limits = self._limits[tool.name]
-        call = Call(verdict.action_id, tool.ref, message.args, folders, limits)
+        call = Call(
+            verdict.action_id, tool.ref, message.args, folders, limits, programs=tool.programs
+        )
         return call, verdict.action_digest
 
     def _record(
@@ -303,7 +305,7 @@ class SandboxSupervisor:
         action_id: str,
         action_digest: bytes,
         ended: Ended,
-        layers: tuple[str, ...],
+        layers: tuple[LayerName, ...],
     ) -> None:
         message = envelope.message
         outcome = Outcome(
@@ -312,6 +314,7 @@ class SandboxSupervisor:
             capped=ended.capped,
             cause=ended.cause,
             cpu_us=ended.usage.cpu_us,
+            denials=ended.denials,
             error=ended.error,
             layers=layers,
             memory_bytes=ended.usage.memory_bytes,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from authgate_async.cli.entry import on_loop
 from authgate_async.cli.exits import Exit
 from authgate_async.cli.output import print_json, table
-from authgate_async.launchers.probe import probe
+from authgate_async.launchers.probe import OPTIONAL_LAYERS, probe
 from authgate_async.wire import DENIAL_CODES, REFUSAL_CODES
 
 if TYPE_CHECKING:
@@ -26,7 +26,9 @@ def run(args: Namespace) -> Exit:
         print_json(facts)
     else:
         table("authgate doctor", ("what", "finding"), _rows(facts), stderr=False)
-    held = all(layer.state != "unavailable" for layer in facts["sandbox"])
+    held = all(
+        layer.state != "unavailable" or layer.name in OPTIONAL_LAYERS for layer in facts["sandbox"]
+    )
     return Exit.OK if facts["extension"]["ok"] and held else Exit.UNAVAILABLE
 
 
@@ -66,5 +68,5 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     rows += [(f"loop {name}", "there" if there else "-") for name, there in facts["loops"].items()]
     for layer in facts["sandbox"]:
         finding = f"{layer.state}: {layer.detail}" if layer.detail else layer.state
-        rows.append((f"sandbox {layer.name}", finding))
+        rows.append((f"{layer.level} {layer.name}", finding))
     return rows

@@ -10,13 +10,20 @@ from typing import TYPE_CHECKING, NoReturn
 import msgspec
 
 from authgate_async import _native
-from authgate_async.launchers.frames import MEMORY_FRAME, Input, error_frame, result_frame
+from authgate_async.launchers.frames import (
+    MEMORY_FRAME,
+    NOT_CONFINED,
+    Input,
+    error_frame,
+    refusal,
+    result_frame,
+)
 
 if TYPE_CHECKING:
     from authgate_async.launchers.loading import Invocable
-    from authgate_async.launchers.protocol import Limits
+    from authgate_async.launchers.protocol import Folder, Limits
 
-__all__ = ["run", "warm_up"]
+__all__ = ["numbers", "outcome", "run", "warm_up", "write_all"]
 
 _RESULT = 3
 _decoder = msgspec.msgpack.Decoder(Input)
@@ -33,34 +40,31 @@ def run(  # pragma: no cover - nothing measures here
     try:
         try:
             given = _decoder.decode(_read(fds[3]))
-            _native.sandbox_confine(warden, (fds[0], fds[1], fds[2]), folder, _numbers(limits))
+            _native.sandbox_confine(warden, (fds[0], fds[1], fds[2]), folder, numbers(limits))
         except BaseException as error:  # noqa: BLE001 - not confined: the tool must not run
-            _refuse(fds[2], error_frame(error, b"S"))
-            os._exit(0)
-        _write(_RESULT, _outcome(tool, given))
+            os.ftruncate(fds[3], 0)
+            os.pwrite(fds[3], refusal(error), 0)
+            os._exit(NOT_CONFINED)
+        write_all(_RESULT, outcome(tool, given.args, given.folders)[0])
         os._exit(0)
     finally:
         os._exit(70)
 
 
-def _refuse(fd: int, frame: bytes) -> None:
+def outcome(
+    tool: Invocable, args: bytes, folders: tuple[Folder, ...]
+) -> tuple[bytes, BaseException | None]:
+    """Run the tool; return the frame of its result or error, and the error."""
+    failed: BaseException | None = None
     try:
-        _write(fd, frame)
-    except OSError:  # the streams were installed already
-        _write(_RESULT, frame)
-
-
-def _outcome(tool: Invocable, given: Input) -> bytes:
-    try:
-        _lines()
-        result = tool.invoke(given.args, given.folders)
+        result = tool.invoke(args, folders)
         frame = result_frame(result)
-    except MemoryError:
-        frame = MEMORY_FRAME
+    except MemoryError as error:
+        frame, failed = MEMORY_FRAME, error
     except BaseException as error:  # noqa: BLE001 - SystemExit too is how a tool may fail
-        frame = _error(error)
+        frame, failed = _error(error), error
     _flush()
-    return frame
+    return frame, failed
 
 
 def _error(error: BaseException) -> bytes:
@@ -70,13 +74,15 @@ def _error(error: BaseException) -> bytes:
         return MEMORY_FRAME
 
 
-def _numbers(limits: Limits) -> tuple[int, int, int, int, int]:
+def numbers(limits: Limits) -> tuple[int, int, int, int, int, int]:
+    """Return limits in the order in which native code takes them."""
     return (
         limits.cpu_seconds,
         limits.memory_bytes,
         limits.file_bytes,
         limits.open_files,
         limits.processes,
+        limits.scratch_bytes,
     )
 
 
@@ -100,7 +106,8 @@ def _read(fd: int) -> bytes:
     return bytes(data)
 
 
-def _write(fd: int, data: bytes) -> None:
+def write_all(fd: int, data: bytes) -> None:
+    """Write to a pipe, however often it takes."""
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
@@ -112,7 +119,7 @@ def warm_up() -> None:
     _flush()
     error_frame(ValueError("warm"))
     read, write = os.pipe()
-    _write(write, result_frame(msgspec.json.encode({})))
+    write_all(write, result_frame(msgspec.json.encode({})))
     os.close(read)
     os.close(write)
     _decoder.decode(msgspec.msgpack.encode(Input(b"{}", ())))

@@ -2,11 +2,13 @@
 
 The *status socket* of a call carries whole messages from trusted processes: the warden's `STARTED`
 and report, the template's `LOST` and `REFUSED`. The *result pipe* carries one frame from the body,
-which is untrusted: a tag, the length as 8 bytes little-endian, and that many bytes.
+which is untrusted: a tag, the length as 8 bytes little-endian, and that many bytes. From a jail a
+second one may follow, with notes on what was refused.
 """
 
 from __future__ import annotations
 
+import os
 import struct
 from typing import Literal
 
@@ -20,15 +22,23 @@ __all__ = [
     "FRAME_HEAD",
     "LOST",
     "MEMORY_FRAME",
+    "NOTES_BYTES",
+    "NOT_CONFINED",
     "READY",
     "REFUSED",
     "STARTED",
+    "UNCONFINED",
+    "Frame",
     "Input",
+    "Notes",
     "Order",
     "Report",
     "error_frame",
+    "notes_frame",
     "read_frame",
+    "read_refusal",
     "read_report",
+    "refusal",
     "result_frame",
     "sentence",
 ]
@@ -36,12 +46,20 @@ __all__ = [
 READY = b"Y"
 STARTED = b"H"
 LOST = b"L"
+UNCONFINED = b"S"
+
+NOT_CONFINED = 72
+"""The status of a process around which no confinement closed; its tool did not run."""
+
 REFUSED = b"R"
 """Prefix: the template could not load the tool; a sentence follows."""
 
 FRAME_HEAD = struct.Struct("<cQ")
 ERROR_BYTES = 4096
 """The longest sentence in UTF-8, and then some: an error frame is never cut by the result cap."""
+
+NOTES_BYTES = 4096
+"""The longest frame of notes."""
 
 MEMORY_FRAME = FRAME_HEAD.pack(b"M", 0)
 """Ready before memory runs out."""
@@ -93,25 +111,84 @@ def result_frame(result: bytes) -> bytes:
     return FRAME_HEAD.pack(b"R", len(result)) + result
 
 
-def error_frame(error: BaseException, tag: bytes = b"E") -> bytes:
-    """Return the frame of an exception; tag `S` says that confining the body failed."""
+def error_frame(error: BaseException) -> bytes:
+    """Return the frame of an exception."""
     sentence = describe(error).encode("utf-8", "backslashreplace")
-    return FRAME_HEAD.pack(tag, len(sentence)) + sentence
+    return FRAME_HEAD.pack(b"E", len(sentence)) + sentence
 
 
-_Kind = Literal["result", "error", "memory", "unconfined", "broken"]
-_KINDS: dict[bytes, _Kind] = {b"R": "result", b"E": "error", b"M": "memory", b"S": "unconfined"}
+def refusal(error: BaseException) -> bytes:
+    """Return what a process that could not be confined leaves in the file of its call."""
+    return UNCONFINED + describe(error).encode("utf-8", "backslashreplace")
 
 
-def read_frame(data: bytes) -> tuple[_Kind, bytes]:
-    """Return kind and content of the one frame in `data`; anything else is `broken`."""
+def read_refusal(file: int, report: Report | None) -> bytes:
+    """Return the sentence of a process that could not be confined, or nothing.
+
+    No tool has access to that file, and none can put there what a call does not start with.
+    """
+    if report is None or report.code != NOT_CONFINED:
+        return b""
+    word = os.pread(file, ERROR_BYTES, 0)
+    return word[len(UNCONFINED) :] if word.startswith(UNCONFINED) else b""
+
+
+class Notes(msgspec.Struct, frozen=True, array_like=True):
+    """What a jail refused: system calls with the lower half of their first argument, and paths.
+
+    `paths` stand with the errno that opening them gave.
+    """
+
+    calls: tuple[tuple[str, int], ...] = ()
+    paths: tuple[tuple[int, str], ...] = ()
+
+
+NO_NOTES = Notes()
+
+
+def notes_frame(notes: Notes) -> bytes:
+    """Return the frame of notes, or nothing if there are none or they are too long."""
+    content = b"" if notes == NO_NOTES else msgspec.msgpack.encode(notes)
+    if not content or len(content) > NOTES_BYTES:
+        return b""
+    return FRAME_HEAD.pack(b"D", len(content)) + content
+
+
+_Kind = Literal["result", "error", "memory", "broken"]
+_KINDS: dict[bytes, _Kind] = {b"R": "result", b"E": "error", b"M": "memory"}
+_notes = msgspec.msgpack.Decoder(Notes).decode
+
+Frame = tuple[_Kind, bytes, Notes]
+"""Kind and content of what a body handed back, and the notes of its jail."""
+
+
+def read_frame(data: bytes) -> Frame:
+    """Return kind and content of the frame in `data`, and the notes behind it.
+
+    What is not one frame, or one and one of notes, is `broken`.
+    """
+    tag, content, rest = _split(data)
+    kind = _KINDS.get(tag, "broken")
+    if not rest:
+        return kind, content, NO_NOTES
+    mark, notes, more = _split(rest)
+    if mark != b"D" or more or kind == "broken":
+        return "broken", b"", NO_NOTES
+    try:
+        return kind, content, _notes(notes)
+    except (msgspec.MsgspecError, UnicodeError):
+        return "broken", b"", NO_NOTES
+
+
+def _split(data: bytes) -> tuple[bytes, bytes, bytes]:
+    """Divide data into the tag and content of its first frame, and what follows it."""
     if len(data) < FRAME_HEAD.size:
-        return "broken", b""
+        return b"", b"", b""
     tag, length = FRAME_HEAD.unpack_from(data)
-    content = data[FRAME_HEAD.size :]
-    if length != len(content):
-        return "broken", b""
-    return _KINDS.get(tag, "broken"), content
+    end = FRAME_HEAD.size + length
+    if len(data) < end:
+        return b"", b"", b""
+    return tag, data[FRAME_HEAD.size : end], data[end:]
 
 
 def sentence(content: bytes) -> str:

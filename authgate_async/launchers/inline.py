@@ -14,6 +14,7 @@ import anyio
 
 from authgate_async.foreign import is_ours
 from authgate_async.launchers.protocol import (
+    LAYERS,
     Call,
     Clear,
     Ended,
@@ -51,7 +52,7 @@ class InlineLauncher:
     """Runs each call as a coroutine. `tools` maps the references of calls to the tools."""
 
     level: Level = "inline"
-    layers: tuple[str, ...] = ("deadline", "output_caps")
+    layers = LAYERS[:2]
 
     def __init__(self, tools: Mapping[ToolRef, InlineTool]) -> None:
         self._tools = tools

@@ -14,10 +14,14 @@ if TYPE_CHECKING:
 
     from authgate_async.launchers.protocol import Folder, ToolRef
 
-__all__ = ["SCRIPT_NAME", "Invocable", "load"]
+__all__ = ["SCRIPT_NAME", "Invocable", "inside", "load"]
 
 SCRIPT_NAME = "__authgate_main__"
 """A script's `__name__` here: not `__main__`, so that a guarded start does not start again."""
+
+
+inside = False
+"""Whether this process is a template, or a call that one has forked."""
 
 
 class Invocable(Protocol):

@@ -7,12 +7,31 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from authgate_async.launchers.denials import explain
 from authgate_async.launchers.frames import read_frame, sentence
 from authgate_async.launchers.protocol import Call, Cause, Ended, Usage
 
 if TYPE_CHECKING:
-    from authgate_async.launchers.frames import Report
-    from authgate_async.launchers.watching import Watched
+    from typing import Protocol
+
+    from authgate_async.launchers.frames import Frame, Report
+    from authgate_async.launchers.streams import Stream
+
+    class Seen(Protocol):
+        """What the runtime saw of a call."""
+
+        cause: Cause | None
+        report: Report | None
+        refusal: bytes
+        lost: bool
+        unconfined: bytes
+        stdout: Stream
+        stderr: Stream
+        result: Stream
+
+        @property
+        def capped(self) -> tuple[str, ...]: ...
+
 
 __all__ = ["ended"]
 
@@ -23,9 +42,10 @@ machine: a kill above this share of the limit is the limit."""
 _is_json = msgspec.json.Decoder().decode
 
 
-def ended(call: Call, seen: Watched, wall_us: int) -> Ended:
+def ended(call: Call, seen: Seen, wall_us: int) -> Ended:
     """Return the outcome; `wall_us` is the time from the body's start."""
-    cause, result, error = _judge(call, seen)
+    frame = read_frame(bytes(seen.result.data))
+    cause, result, error = _judge(call, seen, frame)
     report = seen.report
     return Ended(
         cause=cause,
@@ -34,6 +54,7 @@ def ended(call: Call, seen: Watched, wall_us: int) -> Ended:
         stdout=bytes(seen.stdout.data),
         stderr=bytes(seen.stderr.data),
         capped=seen.capped,
+        denials=explain(frame[2], call),
         usage=Usage(
             wall_us=wall_us,
             cpu_us=report.cpu_us if report else 0,
@@ -42,11 +63,16 @@ def ended(call: Call, seen: Watched, wall_us: int) -> Ended:
     )
 
 
-def _judge(call: Call, seen: Watched) -> tuple[Cause, bytes, str]:
+def _judge(call: Call, seen: Seen, frame: Frame) -> tuple[Cause, bytes, str]:
     if seen.cause is None and seen.capped:
         seen.cause = "output_cap"
     if seen.cause is not None:
         return seen.cause, b"", _sentence(seen.cause, call, seen)
+    return _unordered(call, seen, frame)
+
+
+def _unordered(call: Call, seen: Seen, frame: Frame) -> tuple[Cause, bytes, str]:
+    """Say how a call ended that the runtime did not end."""
     if seen.refusal:
         return "raised", b"", sentence(seen.refusal)
     if seen.lost:
@@ -56,7 +82,10 @@ def _judge(call: Call, seen: Watched) -> tuple[Cause, bytes, str]:
     if seen.report.why != "exited":
         cause: Cause = _ORDERED[seen.report.why]
         return cause, b"", _sentence(cause, call, seen)
-    return _exited(call, seen, seen.report)
+    if seen.unconfined:
+        sentence_ = f"the process could not be confined: {sentence(seen.unconfined)}"
+        return "sandbox_died", b"", sentence_
+    return _exited(call, seen.report, frame)
 
 
 _ORDERED: dict[str, Cause] = {
@@ -66,12 +95,12 @@ _ORDERED: dict[str, Cause] = {
 }
 
 
-def _exited(call: Call, seen: Watched, report: Report) -> tuple[Cause, bytes, str]:
+def _exited(call: Call, report: Report, frame: Frame) -> tuple[Cause, bytes, str]:
     if report.signal:
         return _signalled(call, report)
     if report.code != 0:
         return "raised", b"", f"the tool ended its process with status {report.code}"
-    kind, content = read_frame(bytes(seen.result.data))
+    kind, content, _ = frame
     if kind == "result":
         return _result(call, content)
     return (
@@ -80,7 +109,6 @@ def _exited(call: Call, seen: Watched, report: Report) -> tuple[Cause, bytes, st
         {
             "error": sentence(content),
             "memory": f"the tool needed more than {call.limits.memory_bytes} bytes of memory",
-            "unconfined": f"the process could not be confined: {sentence(content)}",
             "broken": "the tool ended its process without handing back a result",
         }[kind],
     )
@@ -89,7 +117,6 @@ def _exited(call: Call, seen: Watched, report: Report) -> tuple[Cause, bytes, st
 _NO_RESULT: dict[str, Cause] = {
     "error": "raised",
     "memory": "memory_limit",
-    "unconfined": "sandbox_died",
     "broken": "raised",
 }
 
@@ -98,6 +125,9 @@ def _signalled(call: Call, report: Report) -> tuple[Cause, bytes, str]:
     used_up = report.cpu_us >= call.limits.cpu_seconds * 1_000_000 * _CPU_SHARE
     if report.signal in (signal.SIGKILL, signal.SIGXCPU) and used_up:
         return "cpu_limit", b"", f"the tool used up its {call.limits.cpu_seconds} s of CPU time"
+    if report.signal == signal.SIGSYS:
+        sentence = "the tool made a system call that a jail forbids, with signals blocked"
+        return "killed", b"", sentence
     try:
         name = signal.Signals(report.signal).name
     except ValueError:
@@ -115,7 +145,7 @@ def _result(call: Call, content: bytes) -> tuple[Cause, bytes, str]:
     return "returned", content, ""
 
 
-def _sentence(cause: Cause, call: Call, seen: Watched) -> str:
+def _sentence(cause: Cause, call: Call, seen: Seen) -> str:
     limits = call.limits
     return {
         "deadline": f"the call was not done after {limits.wall_ms} ms",

@@ -24,7 +24,7 @@ import msgspec
 from authgate_async.errors import ClosedError, SandboxUnavailableError, UsageError
 from authgate_async.launchers.frames import Order
 from authgate_async.launchers.outcome import ended
-from authgate_async.launchers.protocol import cleared
+from authgate_async.launchers.protocol import LAYERS, cleared
 from authgate_async.launchers.sentences import plain
 from authgate_async.launchers.spawning import START_SECONDS, start
 from authgate_async.launchers.watching import Watched
@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from authgate_async.launchers.protocol import Call, Clear, Ended, Level
     from authgate_async.launchers.spawning import TemplateProcess
 
-__all__ = ["ProcessLauncher"]
+__all__ = ["ProcessLauncher", "require_platform"]
+
+_TEMPLATE = "authgate_async.launchers.template"
 
 _GRACE_SECONDS = 0.5
 """How long an outcome waits for the proof that the tree is gone; then the proof is waited for
@@ -59,20 +61,7 @@ class ProcessLauncher:
     """
 
     level: Level = "process"
-    layers: tuple[str, ...] = (
-        "deadline",
-        "output_caps",
-        "cpu",
-        "memory",
-        "file_size",
-        "open_files",
-        "processes",
-        "tree_kill",
-        "no_new_privs",
-        "capabilities",
-        "empty_environment",
-        "private_folder",
-    )
+    layers = LAYERS[:12]
 
     def __init__(
         self, *, processes: int | None = None, calls_per_template: int = _CALLS_PER_TEMPLATE
@@ -95,7 +84,7 @@ class ProcessLauncher:
             SandboxUnavailableError: not Linux, or the native extension is not built.
             UsageError: this already runs inside a call.
         """
-        _require_platform()
+        require_platform()
         self._slots = anyio.Semaphore(self._processes, fast_acquire=True)
         self._starting = anyio.Lock()
         self._changed = anyio.Event()
@@ -229,7 +218,7 @@ class ProcessLauncher:
         return template
 
     async def _start(self) -> TemplateProcess:
-        template, log = await start()
+        template, log = await start(_TEMPLATE, scratch=True)
         try:
             self._templates.add(template)
             self._tasks.start_soon(self._keep, template)
@@ -269,17 +258,18 @@ def _unavailable(error: OSError) -> SandboxUnavailableError:
     return SandboxUnavailableError(f"no process can be started: {plain(str(error))}")
 
 
-def _require_platform() -> None:
+def require_platform() -> None:
+    """Raise what says that no process can be confined here."""
     if sys.platform != "linux":
         raise SandboxUnavailableError(
-            "the process level needs Linux; mark trusted async tools `inline`"
+            "tool processes need Linux; mark trusted async tools `inline`"
         )
     if importlib.util.find_spec("authgate_async._native") is None:
         raise SandboxUnavailableError(
-            "the process level needs the native extension; build it with `maturin develop`"
+            "tool processes need the native extension; build it with `maturin develop`"
         )
-    template = sys.modules.get("authgate_async.launchers.template")
-    if template is not None and template.inside:
+    loading = sys.modules.get("authgate_async.launchers.loading")
+    if loading is not None and loading.inside:
         raise UsageError(
             "this runs inside a tool call, which may not start one; "
             'if it is your script, put its start under `if __name__ == "__main__":`'

@@ -13,12 +13,14 @@ import msgspec
 
 __all__ = [
     "CAUSES",
+    "LAYERS",
     "Call",
     "Cause",
     "Clear",
     "Ended",
     "Folder",
     "Launcher",
+    "LayerName",
     "Level",
     "Limits",
     "ToolRef",
@@ -26,8 +28,37 @@ __all__ = [
     "cleared",
 ]
 
-Level = Literal["inline", "process"]
+Level = Literal["inline", "process", "jail"]
 """How a tool is confined; see `docs/design.md`."""
+
+LayerName = Literal[
+    "deadline",
+    "output_caps",
+    "cpu",
+    "memory",
+    "file_size",
+    "open_files",
+    "processes",
+    "tree_kill",
+    "no_new_privs",
+    "capabilities",
+    "empty_environment",
+    "private_folder",
+    "user_namespace",
+    "pid_namespace",
+    "mount_namespace",
+    "network_namespace",
+    "ipc_namespace",
+    "uts_namespace",
+    "landlock",
+    "seccomp",
+    "tasks",
+    "landlock_scope",
+]
+"""Something that holds a call: at level `inline` the first two, at `process` the first twelve, in a
+`jail` all, but for the last two, which take Linux 6.14 and 6.12."""
+
+LAYERS: tuple[LayerName, ...] = LayerName.__args__  # type: ignore[attr-defined]
 
 Cause = Literal[
     "returned",
@@ -54,6 +85,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     `processes` counts the processes of the call at one time, the first one too. `cpu_seconds`,
     `memory_bytes` (address space), `file_bytes` and `open_files` hold for each process.
+    `scratch_bytes` is what the working folder holds in all; only a jail keeps to it.
     """
 
     wall_ms: int = 10_000
@@ -61,6 +93,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     memory_bytes: int = 512 * 2**20
     file_bytes: int = 16 * 2**20
     open_files: int = 64
+    scratch_bytes: int = 64 * 2**20
     processes: int = 8
     stdout_bytes: int = 64 * 2**10
     stderr_bytes: int = 64 * 2**10
@@ -93,13 +126,18 @@ class Folder(msgspec.Struct, frozen=True):
 
 
 class Call(msgspec.Struct, frozen=True):
-    """One tool call. `args` is a canonical JSON object; `folders` come from the permit."""
+    """One tool call. `args` is a canonical JSON object; `folders` come from the permit.
+
+    `programs` says that it may start programs and further processes; without it a jail lets it
+    have threads only.
+    """
 
     action_id: str
     tool: ToolRef
     args: bytes
     folders: tuple[Folder, ...] = ()
     limits: Limits = Limits()
+    programs: bool = False
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -115,6 +153,8 @@ class Ended(msgspec.Struct, frozen=True):
 
     `result` is JSON, empty unless the cause is `returned`; `error` is one sentence, empty if it is;
     `stdout` and `stderr` hold at most their cap. `capped` names the streams that reached it.
+    `denials` are sentences on what a jail refused the call, where it could be told: they come from
+    the call's own process, so they explain and prove nothing.
     """
 
     cause: Cause
@@ -123,6 +163,7 @@ class Ended(msgspec.Struct, frozen=True):
     stdout: bytes = b""
     stderr: bytes = b""
     capped: tuple[str, ...] = ()
+    denials: tuple[str, ...] = ()
     usage: Usage = Usage()
 
 
@@ -138,8 +179,8 @@ class Launcher(Protocol):
     """Runs tool bodies of one level. Entered once, by the task that leaves it."""
 
     level: Level
-    layers: tuple[str, ...]
-    """The names of what is enforced, recorded with each outcome."""
+    layers: tuple[LayerName, ...]
+    """What is enforced, once it was entered; recorded with each outcome."""
 
     async def __aenter__(self) -> Self:
         """Get ready; raises `SandboxUnavailableError` when the level cannot be had."""

@@ -30,10 +30,11 @@ START_SECONDS = 10.0
 
 _PROGRAM = (
     "import sys; a = sys.argv; sys.path[:] = a[4:]; "
-    "from authgate_async.launchers.template import main; main(int(a[1]), a[2], int(a[3]))"
+    "from {module} import main; main(int(a[1]), a[2], int(a[3]))"
 )
 _MEMORY = "/dev/shm"  # noqa: S108 - only a folder made by `mkdtemp` in it is used
 _TAIL = 4096
+_GREETING = 64
 
 
 class TemplateProcess:
@@ -45,8 +46,10 @@ class TemplateProcess:
         self.calls = 0
         self.dead = False
         self.pid = process.pid
+        self.facts = b""
+        """What it said when it was ready."""
+        self.control = control
         self._process = process
-        self._control = control
         self._scratch = scratch
         self._pidfd = os.pidfd_open(process.pid)
 
@@ -57,7 +60,7 @@ class TemplateProcess:
             SandboxUnavailableError: it could not start; the sentence has its last words.
         """
         with anyio.move_on_after(START_SECONDS) as scope:
-            await anyio.wait_readable(self._control)
+            await anyio.wait_readable(self.control)
         if scope.cancelled_caught:
             msg = f"the template process was not ready after {START_SECONDS:.0f} s"
             raise SandboxUnavailableError(msg)
@@ -66,19 +69,21 @@ class TemplateProcess:
 
     def _greeted(self) -> bool:
         try:
-            return self._control.recv(1) == READY
+            greeting = self.control.recv(_GREETING)
         except OSError:
             return False
+        self.facts = greeting[1:]
+        return greeting[:1] == READY
 
     async def send(self, message: bytes, fds: Sequence[int]) -> bool:
         """Hand over one call; False if the template is dead, and then the call has not started."""
-        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         self._signal(signal.SIGCONT)  # a body may have stopped it
         while not self.dead:
             try:
-                self._control.sendmsg([message], [rights], socket.MSG_NOSIGNAL)
+                self.control.sendmsg([message], rights, socket.MSG_NOSIGNAL)
             except BlockingIOError:
-                await anyio.wait_writable(self._control)
+                await anyio.wait_writable(self.control)
             except ConnectionError:
                 self.dead = True
             else:
@@ -90,7 +95,7 @@ class TemplateProcess:
         """Take no new call; it ends when its last call has."""
         self.dead = True
         with contextlib.suppress(OSError):  # it hung up first
-            self._control.shutdown(socket.SHUT_RDWR)
+            self.control.shutdown(socket.SHUT_RDWR)
 
     def wake(self) -> None:
         """Let it go on if a body has stopped it."""
@@ -115,25 +120,28 @@ class TemplateProcess:
             self._process.wait()
             os.close(self._pidfd)
             self._pidfd = -1
-            self._control.close()
-            await anyio.to_thread.run_sync(_remove, self._scratch)
+            self.control.close()
+            if self._scratch:
+                await anyio.to_thread.run_sync(_remove, self._scratch)
 
 
-async def start() -> tuple[TemplateProcess, int]:
-    """Start a template; return it with a file of what it says until it is ready.
+async def start(module: str, *, scratch: bool) -> tuple[TemplateProcess, int]:
+    """Start a template by the `main` of a module; return it with a file of what it says.
+
+    With `scratch` it gets a folder of its own, which `reap` removes.
 
     Raises:
         SandboxUnavailableError: the system starts no process.
     """
     try:
-        return await anyio.to_thread.run_sync(_spawn)
+        return await anyio.to_thread.run_sync(_spawn, module, scratch)
     except OSError as error:
         raise SandboxUnavailableError(
             f"the template process cannot be started: {plain(str(error))}"
         ) from error
 
 
-def _spawn() -> tuple[TemplateProcess, int]:
+def _spawn(module: str, wants_scratch: bool) -> tuple[TemplateProcess, int]:  # noqa: FBT001
     if not sys.executable:
         raise SandboxUnavailableError(
             "this Python does not know its own executable: start it by its path"
@@ -144,11 +152,13 @@ def _spawn() -> tuple[TemplateProcess, int]:
         control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         undo.callback(control.close)
         control.settimeout(0)
-        scratch = tempfile.mkdtemp(prefix="authgate-", dir=_scratch_place())
-        undo.callback(os.rmdir, scratch)
+        scratch = ""
+        if wants_scratch:
+            scratch = tempfile.mkdtemp(prefix="authgate-", dir=_scratch_place())
+            undo.callback(os.rmdir, scratch)
         with theirs:
             process = subprocess.Popen(  # noqa: S603 - this Python, these arguments
-                _command(theirs.fileno(), scratch),
+                _command(module, theirs.fileno(), scratch),
                 env={},
                 cwd="/",
                 stdin=subprocess.DEVNULL,
@@ -171,9 +181,9 @@ def _scratch_place() -> str | None:
     return _MEMORY if wanted else None
 
 
-def _command(control: int, scratch: str) -> list[str]:
+def _command(module: str, control: int, scratch: str) -> list[str]:
     paths = [str(Path(path).absolute()) for path in sys.path]
-    head = [sys.executable, "-I", "-c", _PROGRAM]
+    head = [sys.executable, "-I", "-c", _PROGRAM.replace("{module}", module)]
     return [*head, str(control), scratch, str(os.getpid()), *paths]
 
 

@@ -33,15 +33,12 @@ if TYPE_CHECKING:
 
     from authgate_async.launchers.loading import Invocable
 
-__all__ = ["inside", "main"]
+__all__ = ["main"]
 
 _FDS = 5
 _MESSAGE_BYTES = 2**16
 _WARDEN_SLACK_MS = 2_000
 """The warden's own deadline comes this much after the runtime's, which is the one reported."""
-
-inside = False
-"""Whether this process is a template, or a call that one has forked."""
 
 _decoder = msgspec.msgpack.Decoder(Order)
 
@@ -155,8 +152,7 @@ def main(
     control_fd: int, scratch: str, runtime: int
 ) -> None:  # pragma: no cover - nothing measures here
     """Serve the runtime at the other end of `control_fd` until it hangs up; remove `scratch`."""
-    global inside  # noqa: PLW0603 - a process becomes a template once
-    inside = True
+    loading.inside = True
     os.environ.clear()
     sys.dont_write_bytecode = True
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)

@@ -13,7 +13,6 @@ import socket
 from typing import TYPE_CHECKING
 
 import anyio
-import msgspec
 
 from authgate_async.launchers.frames import (
     ERROR_BYTES,
@@ -23,8 +22,10 @@ from authgate_async.launchers.frames import (
     STARTED,
     Input,
     Report,
+    read_refusal,
     read_report,
 )
+from authgate_async.launchers.streams import Stream, input_file
 
 if TYPE_CHECKING:
     from authgate_async.launchers.protocol import Call, Cause
@@ -32,29 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["Watched"]
 
 _CHUNK = 2**16
-
-
-class _Stream:
-    """The read end of one pipe, and at most `cap` bytes out of it."""
-
-    def __init__(self, name: str, cap: int) -> None:
-        self.name = name
-        self.data = bytearray()
-        self.over = False
-        self._cap = cap
-        self.fd, self.child = os.pipe()
-        os.set_blocking(self.fd, False)
-
-    def pull(self) -> bool:
-        """Read once; False when there is nothing more to read, now or ever."""
-        room = self._cap - len(self.data)
-        try:
-            chunk = os.read(self.fd, min(_CHUNK, room + 1))
-        except BlockingIOError:
-            return False
-        self.over = len(chunk) > room
-        self.data += chunk[:room]
-        return bool(chunk) and not self.over
 
 
 class Watched:
@@ -68,10 +46,13 @@ class Watched:
         self.report: Report | None = None
         self.lost = False
         self.refusal = b""
+        self.unconfined = b""
+        """Why it could not be confined, if it could not."""
         self.over = False
         """Whether every process of the call is known to be gone."""
         self._open: list[int] = []
-        self._streams: dict[int, _Stream] = {}
+        self._child_pipes: list[int] = []
+        self._streams: dict[int, Stream] = {}
         self._status, self._child_status = socket.socketpair(
             socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK
         )
@@ -83,27 +64,28 @@ class Watched:
             self.result = self._stream(
                 "result", FRAME_HEAD.size + max(limits.result_bytes, ERROR_BYTES)
             )
-            self._input = _input_file(call)
+            self._input = input_file(Input(call.args, call.folders))
             self._open.append(self._input)
         except BaseException:
             self.close()
             raise
 
-    def _stream(self, name: str, cap: int) -> _Stream:
-        stream = _Stream(name, cap)
-        self._open += (stream.fd, stream.child)
-        self._streams[stream.fd] = stream
+    def _stream(self, name: str, cap: int) -> Stream:
+        fd, child = os.pipe()
+        os.set_blocking(fd, False)
+        self._open += (fd, child)
+        self._child_pipes.append(child)
+        stream = self._streams[fd] = Stream(name, cap, fd)
         self._epoll.register(stream.fd, select.EPOLLIN)
         return stream
 
     def child_fds(self) -> list[int]:
         """Return what the template gets, in its order."""
-        pipes = [stream.child for stream in self._streams.values()]
-        return [self._child_status.fileno(), *pipes, self._input]
+        return [self._child_status.fileno(), *self._child_pipes, self._input]
 
     def sent(self) -> None:
         """Close the ends that are the call's own now."""
-        for fd in self.child_fds()[1:]:
+        for fd in self._child_pipes:
             os.close(fd)
             self._open.remove(fd)
         self._child_status.close()
@@ -136,6 +118,7 @@ class Watched:
             self.started = True
             return
         self.report = read_report(message)
+        self.unconfined = read_refusal(self._input, self.report)
         self.lost = message == LOST
         self.refusal = message[1:] if message[:1] == REFUSED else b""
         self.over = True
@@ -152,10 +135,9 @@ class Watched:
                 self._epoll.unregister(fd)
 
     def drain(self) -> None:
-        """Take what is in the pipes, within the caps; whoever may hold them is not waited for."""
+        """Take what is in the pipes."""
         for stream in self._streams.values():
-            while not stream.over and stream.pull():
-                pass
+            stream.drain()
 
     def close(self) -> None:
         """Let go of every descriptor."""
@@ -166,16 +148,3 @@ class Watched:
         for fd in self._open:
             os.close(fd)
         self._open.clear()
-
-
-def _input_file(call: Call) -> int:
-    fd = os.memfd_create("authgate-input")
-    try:
-        os.set_blocking(fd, False)  # it never does: for those who check
-        data = memoryview(msgspec.msgpack.encode(Input(call.args, call.folders)))
-        while data:
-            data = data[os.write(fd, data) :]
-    except BaseException:
-        os.close(fd)
-        raise
-    return fd

@@ -163,6 +163,7 @@ class Outcome(_Record, frozen=True, kw_only=True, tag="outcome"):
     capped: tuple[str, ...]
     cause: Cause
     cpu_us: Int
+    denials: tuple[str, ...]
     error: str
     layers: tuple[str, ...]
     memory_bytes: Int

@@ -12,12 +12,15 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from authgate_async.launchers.protocol import LayerName
+
 __all__ = [
     "GrantForm",
     "LimitsForm",
     "PolicyForm",
     "PrincipalForm",
     "ResourceForm",
+    "SandboxForm",
     "ToolForm",
     "ToolLimitsForm",
     "schema",
@@ -72,10 +75,20 @@ Source = Annotated[
         pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$",
     ),
 ]
+Require = Annotated[
+    list[LayerName],
+    Meta(
+        description="layers of the sandbox, as `authgate doctor` names them",
+        extra_json_schema={"uniqueItems": True},
+    ),
+]
 WallMs = Annotated[int, _count("the wall-clock deadline of a call in milliseconds", _DAY_MS)]
 CpuSeconds = Annotated[int, _count("the processor time of a call in seconds", 86_400)]
 MemoryBytes = Annotated[int, _count("the memory of a call in bytes", 2**40, 2**20)]
 FileBytes = Annotated[int, _count("the largest file a call may write, in bytes", 2**40, 0)]
+ScratchBytes = Annotated[
+    int, _count("what the working folder of a call holds in all, in bytes", 2**40, 2**16)
+]
 OpenFiles = Annotated[int, _count("how many files a call may hold open", 65_536, 8)]
 Processes = Annotated[int, _count("how many processes a call may have", 4096)]
 StreamBytes = Annotated[int, _count("how much of the stream is kept, in bytes", 2**30, 0)]
@@ -98,6 +111,7 @@ class ToolLimitsForm(_Form, frozen=True, kw_only=True):
     memory_bytes: MemoryBytes | UnsetType = UNSET
     file_bytes: FileBytes | UnsetType = UNSET
     open_files: OpenFiles | UnsetType = UNSET
+    scratch_bytes: ScratchBytes | UnsetType = UNSET
     processes: Processes | UnsetType = UNSET
     stdout_bytes: StreamBytes | UnsetType = UNSET
     stderr_bytes: StreamBytes | UnsetType = UNSET
@@ -155,6 +169,12 @@ class ToolForm(_Form, frozen=True, kw_only=True):
     limits: ToolLimitsForm = ToolLimitsForm()
 
 
+class SandboxForm(_Form, frozen=True, kw_only=True):
+    """What must hold every call; a runtime that cannot have it does not start."""
+
+    require: Require = []
+
+
 class PolicyForm(_Form, frozen=True, kw_only=True):
     """A policy of authgate_async. What it does not grant is denied."""
 
@@ -163,6 +183,7 @@ class PolicyForm(_Form, frozen=True, kw_only=True):
     resources: list[ResourceForm] = []
     grants: list[GrantForm] = []
     tools: dict[str, ToolForm] | UnsetType = UNSET
+    sandbox: SandboxForm = SandboxForm()
 
 
 def schema() -> dict[str, Any]:

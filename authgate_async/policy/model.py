@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from authgate_async.launchers.protocol import Limits
+from authgate_async.launchers.protocol import LayerName, Limits
 from authgate_async.wire import Change, Declare, Enrol, Grant, Kind, Own, Register
 
 if TYPE_CHECKING:
@@ -69,7 +69,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """Who there is, what may be used, and who may do what with it.
 
     Without principals and grants everything is denied. `tools` is None where the policy does not
-    speak of tools; an empty tuple means that there are none.
+    speak of tools; an empty tuple means that there are none. `require` names the layers that must
+    hold every call of every tool; a runtime that lacks one does not start.
     """
 
     principals: tuple[Principal, ...] = ()
@@ -77,6 +78,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     grants: tuple[Grant, ...] = ()
     tools: tuple[ToolEntry, ...] | None = None
     limits: RunLimits = RunLimits()
+    require: tuple[LayerName, ...] = ()
     source: str = ""
 
     def changes(self) -> list[Change]:

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 from msgspec import UNSET
 
-from authgate_async.launchers.protocol import Limits
+from authgate_async.launchers.protocol import LayerName, Limits
 from authgate_async.policy.form import (
     GrantForm,
     LimitsForm,
     PolicyForm,
     PrincipalForm,
     ResourceForm,
+    SandboxForm,
     ToolForm,
     ToolLimitsForm,
 )
@@ -64,7 +65,7 @@ class _Builder:
         self._seen: dict[Hashable, Path] = {}
 
     def policy(self) -> Policy:
-        tables = ("principals", "resources", "grants", "limits", "tools")
+        tables = ("principals", "resources", "grants", "limits", "tools", "sandbox")
         rest = {key: value for key, value in self._raw.items() if key not in tables}
         read_table(rest, PolicyForm, (), self._faults)
         people = self._principals()
@@ -74,6 +75,7 @@ class _Builder:
             grants=self._grants(people),
             tools=self._tools(),
             limits=self._limits(),
+            require=self._require(),
             source=str(self._file),
         )
 
@@ -286,6 +288,14 @@ class _Builder:
         given = _set(form or LimitsForm())
         tool = {key: given.pop(key) for key in ToolLimitsForm.__struct_fields__ if key in given}
         return RunLimits(**given, tool=Limits(**tool))
+
+    def _require(self) -> tuple[LayerName, ...]:
+        raw = self._raw.get("sandbox", {})
+        form = read_table(raw, SandboxForm, ("sandbox",), self._faults)
+        names = form.require if form is not None and _given(form.require) else []
+        if len(set(names)) < len(names):
+            self._faults.add(("sandbox", "require"), "`require` names a layer twice; name it once")
+        return tuple(names)
 
 
 def _stands(path: FilePath, *, folder: bool) -> bool:

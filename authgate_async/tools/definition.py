@@ -48,11 +48,13 @@ class Tool:
         *,
         name: str,
         level: Level,
+        programs: bool,
         limits: Limits,
         ref: ToolRef,
     ) -> None:
         self.name = name
         self.level = level
+        self.programs = programs
         self.limits = limits
         self.ref = ref
         self.claims = claims
@@ -151,7 +153,8 @@ def tool(
     resource: str,
     right: str,
     scope: str = "",
-    level: Level = "process",
+    level: Level = "jail",
+    programs: bool = False,
     limits: Limits = Limits(),  # noqa: B008 - frozen
     name: str | None = None,
     also: tuple[tuple[str, str, str], ...] = (),
@@ -160,9 +163,13 @@ def tool(
 
     `resource` is `RTYPE:NAME`; in NAME and `scope`, `{param}` stands for the value of that string
     parameter and nothing else. `right` is read, write, execute or delegate. `also` has further
-    (resource, scope, right) triples, all of which the call needs. At level `process` each call runs
-    in a process of its own; `inline` is for trusted code on the event loop. `name` defaults to the
+    (resource, scope, right) triples, all of which the call needs. `name` defaults to the
     function's.
+
+    At level `jail` each call runs in a process that can reach what the permit names and nothing
+    else; with `programs` it may start programs and further processes there. At level `process` it
+    runs in a process that is held to limits but reaches what you reach; `inline` is for trusted
+    code on the event loop.
 
     Raises:
         ToolDefinitionError: the function or the declaration cannot work; the sentence says what to
@@ -175,6 +182,15 @@ def tool(
         signature = read_signature(function, title)
         triples = ((resource, scope, right), *also)
         claims = tuple([Claim.parse(title, triple, signature.strings) for triple in triples])
-        return Tool(function, claims, signature, name=title, level=level, limits=limits, ref=ref)
+        return Tool(
+            function,
+            claims,
+            signature,
+            name=title,
+            level=level,
+            programs=programs,
+            limits=limits,
+            ref=ref,
+        )
 
     return decorate

@@ -61,7 +61,7 @@ def locate(function: Callable[..., Any], level: Level) -> ToolRef:
         raise ToolDefinitionError(f"`{name}` is a generator; return a list instead")
     if level not in typing.get_args(Level):
         raise ToolDefinitionError(
-            f"the level of `{name}` is {level!r}; write `process` or `inline`"
+            f"the level of `{name}` is {level!r}; write `jail`, `process` or `inline`"
         )
     module = str(function.__module__)
     if level == "inline":

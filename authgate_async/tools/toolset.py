@@ -18,7 +18,7 @@ class ToolSet:
     """A name leads to one tool.
 
     Raises:
-        ToolDefinitionError: two tools have one name, or a process-level tool would not be found
+        ToolDefinitionError: two tools have one name, or one that is not inline would not be found
             by the process that is to run it.
     """
 
@@ -46,7 +46,7 @@ class ToolSet:
                 f"two tools are called `{tool.name}`; give one another name with `@tool(name=...)`"
             )
             raise ToolDefinitionError(msg)
-        if tool.level == "process" and _found(tool) is not tool:
+        if tool.level != "inline" and _found(tool) is not tool:
             msg = (
                 f"another process would not find tool `{tool.name}` as "
                 f"`{tool.ref.module}.{tool.ref.qualname}`; put `@tool(...)` directly over "

@@ -1,6 +1,8 @@
 //! The extension module `authgate_async._native`.
 use pyo3::prelude::*;
 
+#[cfg(target_os = "linux")]
+mod jail;
 mod kernel;
 mod sandbox;
 

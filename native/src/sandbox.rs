@@ -4,10 +4,16 @@ use pyo3::prelude::*;
 /// Adds this room's functions to the module; there are none where the crate is empty.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     #[cfg(target_os = "linux")]
-    linux::register(module)?;
+    {
+        linux::register(module)?;
+        crate::jail::register(module)?;
+    }
     let _ = module;
     Ok(())
 }
+
+#[cfg(target_os = "linux")]
+pub(crate) use linux::{limits_of, refused};
 
 #[cfg(target_os = "linux")]
 mod linux {
@@ -22,13 +28,14 @@ mod linux {
         module.add_function(wrap_pyfunction!(sandbox_harden, module)?)?;
         module.add_function(wrap_pyfunction!(sandbox_signals, module)?)?;
         module.add_function(wrap_pyfunction!(sandbox_sweep, module)?)?;
+        module.add_function(wrap_pyfunction!(sandbox_crowd, module)?)?;
         module.add_function(wrap_pyfunction!(sandbox_lead, module)?)?;
         module.add_function(wrap_pyfunction!(sandbox_watch, module)?)?;
         module.add_function(wrap_pyfunction!(sandbox_confine, module)?)?;
         module.add_function(wrap_pyfunction!(sandbox_remove_tree, module)?)
     }
 
-    fn refused(error: Error) -> PyErr {
+    pub(crate) fn refused(error: Error) -> PyErr {
         PyOSError::new_err((error.errno as i32, error.to_string()))
     }
 
@@ -46,6 +53,11 @@ mod linux {
     #[expect(clippy::needless_pass_by_value, reason = "PyO3 hands in owned values")]
     fn sandbox_sweep(keep: Vec<i32>) -> bool {
         authgate_sandbox::sweep(&keep)
+    }
+
+    #[pyfunction]
+    fn sandbox_crowd(pid: i32, limit: usize) -> usize {
+        authgate_sandbox::count(pid, limit)
     }
 
     #[pyfunction]
@@ -72,28 +84,30 @@ mod linux {
         warden: i32,
         streams: (i32, i32, i32),
         folder: PathBuf,
-        limits: (u64, u64, u64, u64, u64),
+        limits: (u64, u64, u64, u64, u64, u64),
     ) -> PyResult<()> {
-        let (stdout, stderr, result) = streams;
-        let (cpu_seconds, memory_bytes, file_bytes, open_files, processes) = limits;
-        let limits = Limits {
+        authgate_sandbox::confine(warden, streams_of(streams), &folder, &limits_of(limits))
+            .map_err(refused)
+    }
+
+    const fn streams_of((stdout, stderr, result): (i32, i32, i32)) -> Streams {
+        Streams {
+            stdout,
+            stderr,
+            result,
+        }
+    }
+
+    pub(crate) const fn limits_of(limits: (u64, u64, u64, u64, u64, u64)) -> Limits {
+        let (cpu_seconds, memory_bytes, file_bytes, open_files, processes, scratch_bytes) = limits;
+        Limits {
             cpu_seconds,
             memory_bytes,
             file_bytes,
             open_files,
+            scratch_bytes,
             processes,
-        };
-        authgate_sandbox::confine(
-            warden,
-            Streams {
-                stdout,
-                stderr,
-                result,
-            },
-            &folder,
-            &limits,
-        )
-        .map_err(refused)
+        }
     }
 
     #[pyfunction]

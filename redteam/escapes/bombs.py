@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 CROWD = 400
 MANY = 64
+TASKS = 301
+"""The least that the system lets a pid namespace be bound to (`kernel.pid_max`)."""
+
 MEBIBYTE = 2**20
 PART = 4 * MEBIBYTE
 BEYOND = 320 * MEBIBYTE
@@ -79,7 +82,7 @@ def thread_bomb(target: Target) -> str:
             threads[-1].start()
     count = threading.active_count()
     end.set()
-    return f"{count} threads at once" if count > MANY else ""
+    return f"{count} threads at once" if count > TASKS else ""
 
 
 @snippet(proof="claim")

@@ -10,7 +10,7 @@ use nix::unistd::{Pid, chdir, getppid, setsid};
 
 use crate::error::{Error, Step};
 use crate::limits::Limits;
-use crate::sys::{block_signals, close_except, drop_capabilities, dup_onto};
+use crate::sys::{FILE_CAPABILITIES, block_signals, close_except, drop_capabilities, dup_onto};
 
 /// The pipes of a body, by number; all above [`Streams::RESULT`].
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +28,7 @@ impl Streams {
     pub const RESULT: RawFd = 3;
 
     /// Leaves this process with its null input, its three pipes and nothing else.
-    fn install(self) -> Result<(), Errno> {
+    pub(crate) fn install(self) -> Result<(), Errno> {
         if self.stdout.min(self.stderr).min(self.result) <= Self::RESULT {
             return Err(Errno::EBADF);
         }
@@ -51,11 +51,12 @@ pub fn confine(warden: i32, streams: Streams, folder: &Path, limits: &Limits) ->
     if getppid() != Pid::from_raw(warden) {
         return Err(Errno::ESRCH).step("find the warden");
     }
-    streams.install().step("install the streams")?;
     chdir(folder).step("enter the working folder")?;
     umask(Mode::from_bits_truncate(0o077));
     set_no_new_privs().step("give up new privileges")?;
     block_signals(false).step("unblock signals")?;
     limits.apply()?;
-    drop_capabilities().step("give up capabilities")
+    drop_capabilities(FILE_CAPABILITIES).step("give up capabilities")?;
+    // The last step: until now a failure could be told over a descriptor that no tool has.
+    streams.install().step("install the streams")
 }

@@ -13,6 +13,8 @@
 
 mod confine;
 mod error;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+pub mod jail;
 mod limits;
 mod scratch;
 mod sys;

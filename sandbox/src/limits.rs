@@ -18,6 +18,8 @@ pub struct Limits {
     pub file_bytes: u64,
     /// Open descriptors.
     pub open_files: u64,
+    /// What the scratch folder of a call holds, in bytes; only a jail has one of its own.
+    pub scratch_bytes: u64,
     /// Processes of the whole call. The warden holds the call to it; here it only bounds a bomb.
     pub processes: u64,
 }

@@ -64,31 +64,30 @@ pub(crate) fn block_signals(all: bool) -> Result<(), Errno> {
     Errno::result(done).map(drop)
 }
 
-/// Capabilities 0 to 4, those about files: this level leaves files open, and says so.
-const FILE_CAPABILITIES: u32 = 0b1_1111;
+/// Capabilities 0 to 4, those about files: the process level leaves files open, and says so.
+pub(crate) const FILE_CAPABILITIES: u32 = 0b1_1111;
 
 /// The format of the kernel's third version: 64 bits in two halves.
 const CAPABILITY_VERSION: u32 = 0x2008_0522;
 
-/// Gives up every capability of this process but those about files, for good once it may gain none.
-pub(crate) fn drop_capabilities() -> Result<(), Errno> {
+/// Gives up every capability of this process but those in `kept`, for good once it may gain none.
+pub(crate) fn drop_capabilities(kept: u32) -> Result<(), Errno> {
     let mut header = [CAPABILITY_VERSION, 0];
     let mut sets = [0u32; 6];
     // SAFETY: the kernel reads the header and fills the sets, three words for each half.
     let got = unsafe { libc::syscall(libc::SYS_capget, header.as_mut_ptr(), sets.as_mut_ptr()) };
     Errno::result(got)?;
     let [effective, permitted, ..] = sets;
-    let kept = [
-        effective & FILE_CAPABILITIES,
-        permitted & FILE_CAPABILITIES,
-        0,
-        0,
-        0,
-        0,
-    ];
+    let kept = [effective & kept, permitted & kept, 0, 0, 0, 0];
     // SAFETY: the kernel reads the header and the sets.
     let set = unsafe { libc::syscall(libc::SYS_capset, header.as_mut_ptr(), kept.as_ptr()) };
     Errno::result(set).map(drop)
+}
+
+/// Forks this process, which must have one thread; 0 in the child.
+pub(crate) fn fork() -> Result<i32, Errno> {
+    // SAFETY: with one thread no lock is held by another, so the child may do whatever the parent may.
+    Errno::result(unsafe { libc::fork() })
 }
 
 /// How a process ended.
@@ -140,4 +139,126 @@ pub(crate) fn pidfd_kill(pidfd: &OwnedFd) -> Result<(), Errno> {
         )
     };
     Errno::result(sent).map(drop)
+}
+
+/// Attributes of a mount, as `mount_setattr` sets them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MountAttributes(u64);
+
+impl MountAttributes {
+    /// What is shown for reading, programs among it.
+    pub(crate) const READ_ONLY: Self =
+        Self(libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV);
+    /// A device node, which stays one.
+    pub(crate) const DEVICE: Self = Self(libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC);
+    /// What may be written: nothing that is put there can be executed.
+    pub(crate) const SCRATCH: Self =
+        Self(libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV | libc::MOUNT_ATTR_NOEXEC);
+}
+
+/// Adds attributes to a mount and, if it is not just this one, to all that is mounted in it.
+pub(crate) fn mount_setattr(
+    tree: BorrowedFd<'_>,
+    attributes: MountAttributes,
+    recursive: bool,
+) -> Result<(), Errno> {
+    let wanted = libc::mount_attr {
+        attr_set: attributes.0,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: 0,
+    };
+    let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
+    // SAFETY: the kernel reads an empty path and a local of the size that is given with it.
+    let set = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            &raw const wanted,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    Errno::result(set).map(drop)
+}
+
+/// The version of Landlock that the system enforces.
+pub(crate) fn landlock_abi() -> Result<i32, Errno> {
+    const VERSION: u32 = 1;
+    let none = std::ptr::null::<libc::c_void>();
+    // SAFETY: with this flag the kernel reads no attributes.
+    let abi = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, 0usize, VERSION) };
+    Errno::result(abi).and_then(|abi| i32::try_from(abi).map_err(|_| Errno::ERANGE))
+}
+
+/// Takes every capability out of the set that a program could ever get back.
+pub(crate) fn drop_bounding_set() -> Result<(), Errno> {
+    for capability in 0..64 {
+        // SAFETY: takes numbers and reads no memory.
+        let dropped = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
+        match Errno::result(dropped) {
+            Ok(_) => {}
+            Err(Errno::EINVAL) if capability > 0 => return Ok(()),
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+type OnTrap = fn(u32, u32) -> i32;
+
+static ON_TRAP: std::sync::OnceLock<OnTrap> = std::sync::OnceLock::new();
+
+/// Has `answer` called for each system call that a filter traps, with its number and the lower half of its first
+/// argument; what it returns is the errno that the caller sees.
+///
+/// `answer` runs in a signal handler: it may touch nothing but atomics.
+pub(crate) fn on_trap(answer: OnTrap) -> Result<(), Errno> {
+    let _ = ON_TRAP.set(answer);
+    // SAFETY: all zeroes is a valid `sigaction`.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = trapped as *const () as libc::sighandler_t;
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER;
+    // SAFETY: the handler has the three parameters that SA_SIGINFO asks for, and lives as long as the program.
+    let set = unsafe { libc::sigaction(libc::SIGSYS, &raw const action, std::ptr::null_mut()) };
+    Errno::result(set).map(drop)
+}
+
+/// `si_code` of a signal that a seccomp filter sent.
+const SYS_SECCOMP: i32 = 1;
+
+extern "C" fn trapped(_: libc::c_int, info: *const libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: the kernel hands a handler with SA_SIGINFO two valid pointers, the second to a `ucontext_t`.
+    let (info, context) = unsafe { (&*info, &mut *context.cast::<libc::ucontext_t>()) };
+    if info.si_code != SYS_SECCOMP {
+        return;
+    }
+    let Some(answer) = ON_TRAP.get() else { return };
+    answer_in(&mut context.uc_mcontext, *answer);
+}
+
+#[cfg(target_arch = "x86_64")]
+fn answer_in(registers: &mut libc::mcontext_t, answer: OnTrap) {
+    let [number, argument] = [libc::REG_RAX, libc::REG_RDI]
+        .map(|register| usize::try_from(register).unwrap_or(0))
+        .map(|register| registers.gregs.get(register).copied().unwrap_or(0));
+    let errno = answer(lower_half(number), lower_half(argument));
+    if let Some(result) = usize::try_from(libc::REG_RAX)
+        .ok()
+        .and_then(|register| registers.gregs.get_mut(register))
+    {
+        *result = -i64::from(errno);
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+fn answer_in(registers: &mut libc::mcontext_t, answer: OnTrap) {
+    let [argument, .., number] = [registers.regs[0], registers.regs[8]];
+    let errno = answer(lower_half(number), lower_half(argument));
+    registers.regs[0] = (-i64::from(errno)).cast_unsigned();
+}
+
+fn lower_half(register: i64) -> u32 {
+    u32::try_from(register & i64::from(u32::MAX)).unwrap_or(0)
 }

@@ -52,7 +52,8 @@ def _plain_streams(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def outcome(tool: Any) -> tuple[str, bytes]:
     """Run a tool as a body does."""
-    return read_frame(body._outcome(tool, Input(b"[1]", ())))
+    kind, content, _ = read_frame(body.outcome(tool, b"[1]", ())[0])
+    return kind, content
 
 
 def test_outcomes() -> None:
@@ -98,13 +99,15 @@ def test_input_and_refusal() -> None:
 
 def test_we_are_no_template() -> None:
     """A process that only imports the template's module is none, and may start launchers."""
-    assert template.inside is False
+    assert template.loading.inside is False
 
 
 def test_numbers() -> None:
     """The limits go to the native side in its order."""
-    limits = Limits(cpu_seconds=1, memory_bytes=2, file_bytes=3, open_files=4, processes=5)
-    assert body._numbers(limits) == (1, 2, 3, 4, 5)
+    limits = Limits(
+        cpu_seconds=1, memory_bytes=2, file_bytes=3, open_files=4, processes=5, scratch_bytes=6
+    )
+    assert body.numbers(limits) == (1, 2, 3, 4, 5, 6)
 
 
 def test_warm_up() -> None:

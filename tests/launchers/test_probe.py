@@ -1,25 +1,28 @@
-"""What `authgate doctor` is told about the process level."""
+"""What `authgate doctor` is told about the levels that confine."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from authgate_async.launchers import selfcheck
+from authgate_async.launchers.jail import JailLauncher
 from authgate_async.launchers.probe import probe
 from authgate_async.launchers.process import ProcessLauncher
+from authgate_async.launchers.protocol import LAYERS
 
 if TYPE_CHECKING:
     import pytest
 
 
 async def test_probe() -> None:
-    """Every layer of the level is found enforced by a real call; what is open is called off."""
+    """A real call finds every layer that its launcher claims; what it does not try is off."""
     layers = await probe()
-    states = {layer.name: layer.state for layer in layers}
-    assert [name for name, state in states.items() if state == "enforced"] == [
-        *ProcessLauncher.layers
-    ]
-    assert states["files"] == states["network"] == "off"
+    async with JailLauncher() as jail:
+        claimed = {"jail": jail.layers, "process": ProcessLauncher.layers}
+    for level, names in claimed.items():
+        found = [layer for layer in layers if layer.level == level]
+        assert [layer.name for layer in found if layer.state == "enforced"] == [*names]
+    assert {layer.name for layer in layers if layer.state == "off"} == {*LAYERS[12:]}
 
 
 async def test_probe_without_the_level(monkeypatch: pytest.MonkeyPatch) -> None:

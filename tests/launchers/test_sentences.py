@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authgate_async.launchers.frames import error_frame, read_frame, read_report, result_frame
+from authgate_async.launchers.frames import (
+    Notes,
+    error_frame,
+    read_frame,
+    read_report,
+    result_frame,
+)
 from authgate_async.launchers.frames import sentence as read_sentence
 from authgate_async.launchers.sentences import SENTENCE_LIMIT, describe, plain
 
@@ -63,7 +69,7 @@ def test_plain_is_cut() -> None:
 @given(st.binary())
 def test_any_frame(data: bytes) -> None:
     """No bytes on the result pipe make reading fail, and only a whole frame is one."""
-    kind, content = read_frame(data)
+    kind, content, _ = read_frame(data)
     assert kind == "broken" or len(content) == len(data) - 9
     assert read_sentence(content).isprintable()
 
@@ -72,7 +78,7 @@ def test_any_frame(data: bytes) -> None:
 def test_result_frame(result: bytes) -> None:
     """A result comes out of its frame as it went in; a frame cut or prolonged is broken."""
     frame = result_frame(result)
-    assert read_frame(frame) == ("result", result)
+    assert read_frame(frame) == ("result", result, Notes())
     assert read_frame(frame[:-1])[0] == read_frame(frame + b"x")[0] == "broken"
 
 

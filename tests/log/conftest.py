@@ -99,6 +99,7 @@ class Scribe:
             capped=("stdout",),
             cause="returned",
             cpu_us=1,
+            denials=(),
             error="",
             layers=("deadline",),
             memory_bytes=1,

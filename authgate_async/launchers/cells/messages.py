@@ -1,0 +1,86 @@
+"""What crosses between the runtime, the template of a jail, and its cells.
+
+The *control socket* carries whole messages of trusted code: to the template one `Plan` and then
+`Take`s, from it READY with two facts, and for each cell either `ARMED` with six descriptors or
+`FAILED` with a sentence, and at its end an `ENDED` report. A cell finds its call, a `CellInput`, in
+a file in memory when a byte comes over a pipe; it has let go of the control socket before that.
+If the jail does not close around it, it leaves the reason in that file; no tool has access to it.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Literal
+
+import msgspec
+
+from authgate_async.launchers.frames import Report
+from authgate_async.launchers.protocol import Folder, Limits, ToolRef
+
+__all__ = [
+    "ARMED",
+    "ENDED",
+    "FAILED",
+    "HEAD",
+    "NOT_ARMED",
+    "ORDER",
+    "CellInput",
+    "Plan",
+    "Take",
+    "ended_message",
+    "read_ended",
+]
+
+ARMED = b"A"
+FAILED = b"F"
+ENDED = b"E"
+ORDER = b"O"
+
+NOT_ARMED = 71
+"""How a cell exits that could not be armed."""
+
+HEAD = struct.Struct("<cQ")
+"""The kind of a message, and the number of its cell."""
+
+_ENDED = struct.Struct("<cQBiiQQ")
+_WHY: tuple[Literal["exited", "crowded", "late"], ...] = ("exited", "crowded", "late")
+
+
+class Plan(msgspec.Struct, frozen=True, array_like=True):
+    """What a template is for: its tools, how many cells to arm, the bytes of their scratch."""
+
+    tools: tuple[ToolRef, ...]
+    armed: int
+    scratch_bytes: int
+
+
+class Take(msgspec.Struct, frozen=True, array_like=True):
+    """A cell got its call: arm another, and see that this one keeps to its bounds."""
+
+    cell: int
+    wall_ms: int
+    processes: int
+    """0: the jail itself sees to it."""
+
+
+class CellInput(msgspec.Struct, frozen=True, array_like=True):
+    """A call, for the cell that runs it."""
+
+    tool: ToolRef
+    limits: Limits
+    programs: bool
+    args: bytes
+    folders: tuple[Folder, ...]
+
+
+def ended_message(cell: int, report: Report) -> bytes:
+    """Return the message that a cell has ended, with every process of it."""
+    why = _WHY.index(report.why)
+    used = (report.cpu_us, report.memory_bytes)
+    return _ENDED.pack(ENDED, cell, why, report.code, report.signal, *used)
+
+
+def read_ended(message: bytes) -> tuple[int, Report]:
+    """Return the cell of such a message, and its report."""
+    _, cell, why, *rest = _ENDED.unpack(message)
+    return cell, Report(_WHY[why], *rest)

@@ -1,0 +1,212 @@
+"""A template and its cells, seen from the runtime, and the one epoll on which all of them hang.
+
+However many calls run, one task hears for them: it wakes once for all that has happened, and a call
+is woken once, at its end.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio
+import msgspec
+
+from authgate_async.errors import SandboxUnavailableError
+from authgate_async.launchers.cells.jailed import Armed, Jailed
+from authgate_async.launchers.cells.messages import (
+    ARMED,
+    FAILED,
+    HEAD,
+    Take,
+    read_ended,
+)
+from authgate_async.launchers.sentences import plain
+from authgate_async.launchers.spawning import START_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from authgate_async.launchers.protocol import Call
+    from authgate_async.launchers.spawning import TemplateProcess
+    from authgate_async.launchers.streams import Stream
+
+__all__ = ["Pool", "Switchboard"]
+
+_MESSAGE_BYTES = 2**13
+_encode = msgspec.msgpack.Encoder().encode
+_FDS = 6
+
+
+class Switchboard:
+    """Calls back when descriptors are readable."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._heard: dict[int, Callable[[], None]] = {}
+
+    def connect(self, fd: int, heard: Callable[[], None]) -> None:
+        """Call `heard` whenever `fd` is readable, until it is disconnected."""
+        self._heard[fd] = heard
+        self._epoll.register(fd, select.EPOLLIN)
+
+    def disconnect(self, fd: int) -> None:
+        """Hear no more of a descriptor; of one that is not connected nothing was heard."""
+        if self._heard.pop(fd, None) is not None:
+            self._epoll.unregister(fd)
+
+    async def run(self) -> None:
+        """Hear until cancelled."""
+        while True:
+            await anyio.wait_readable(self._epoll.fileno())
+            for fd, _ in self._epoll.poll(0):
+                heard = self._heard.get(fd)
+                if heard is not None:  # else it went while this batch was heard
+                    heard()
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._epoll.close()
+
+
+class Pool:
+    """A template that is ready, its armed cells, and the calls that run in others."""
+
+    def __init__(self, template: TemplateProcess, board: Switchboard) -> None:
+        self.template = template
+        self.calls: dict[int, Jailed] = {}
+        self.retired = False
+        self._board = board
+        self._armed: deque[Armed] = deque()
+        self._failure = ""
+        self._news = anyio.Event()
+        board.connect(template.control.fileno(), self._hear)
+
+    async def take(self) -> Armed | None:
+        """Return an armed cell as soon as there is one; None if the template is gone.
+
+        Raises:
+            SandboxUnavailableError: a cell could not be armed; the sentence names the step.
+        """
+        if self._armed:
+            return self._armed.popleft()
+        with anyio.move_on_after(START_SECONDS):
+            while not self._armed and not self.template.dead and not self._failure:
+                await self._news.wait()
+        if self._armed:
+            return self._armed.popleft()
+        if self._failure:
+            self.kill()
+            raise SandboxUnavailableError(f"a jail cannot be made: {self._failure}")
+        self.kill()
+        return None
+
+    def give_back(self, armed: Armed) -> None:
+        """Let the next call have a cell that was taken for none."""
+        self._armed.appendleft(armed)
+
+    async def begin(self, armed: Armed, call: Call) -> Jailed | None:
+        """Hand a call to a cell; None if the cell is gone, and then the call has not started."""
+        jailed = Jailed(armed, call, self._quiet)
+        if not jailed.begin(call):
+            armed.close()
+            return None
+        self.calls[armed.number] = jailed
+        for stream in jailed.streams:
+            self._board.connect(stream.fd, partial(self._pull, jailed, stream))
+        limits = call.limits
+        processes = limits.processes if call.programs else 0
+        take = Take(armed.number, limits.wall_ms, processes)
+        await self._send(_encode(take))
+        return jailed
+
+    def release(self, jailed: Jailed) -> None:
+        """Let go of a call that is over."""
+        self._quiet(jailed)
+        self._board.disconnect(jailed.pidfd)
+        self.calls.pop(jailed.number, None)
+        jailed.close()
+        if self.retired and not self.calls:
+            self.kill()
+
+    def retire(self) -> None:
+        """Take no new call; end when the last one has."""
+        self.retired = True
+        if not self.calls:
+            self.kill()
+
+    def kill(self) -> None:
+        """End the template, and with it every cell."""
+        if not self.template.dead:
+            self.template.kill()
+        self._lost()
+
+    async def _send(self, message: bytes) -> None:
+        """Tell the template; a dead one needs to know nothing."""
+        while not self.template.dead:
+            try:
+                self.template.control.send(message, socket.MSG_NOSIGNAL)
+            except BlockingIOError:
+                await anyio.wait_writable(self.template.control)
+            except OSError:
+                self.kill()
+            else:
+                self.template.calls += 1
+                return
+
+    def _pull(self, jailed: Jailed, stream: Stream) -> None:
+        if not jailed.pull(stream):
+            self._board.disconnect(stream.fd)
+
+    def _quiet(self, jailed: Jailed) -> None:
+        for stream in jailed.streams:
+            self._board.disconnect(stream.fd)
+
+    def _hear(self) -> None:
+        """Take every message that is there."""
+        while not self.template.dead:
+            try:
+                message, fds, _, _ = socket.recv_fds(
+                    self.template.control, _MESSAGE_BYTES, _FDS, socket.MSG_CMSG_CLOEXEC
+                )
+            except BlockingIOError:
+                return
+            except OSError:
+                message, fds = b"", []
+            if not message:
+                self.template.dead = True
+                self._lost()
+                return
+            self._read(message, fds)
+
+    def _read(self, message: bytes, fds: list[int]) -> None:
+        kind, number = HEAD.unpack_from(message)
+        if kind == ARMED:
+            self._armed.append(Armed(number, fds))
+            self._tell()
+        elif kind == FAILED:
+            self._failure = plain(message[HEAD.size :].decode("utf-8", "replace"))
+            self._tell()
+        else:
+            number, report = read_ended(message)
+            jailed = self.calls.get(number)
+            if jailed is not None:
+                jailed.ended(report)
+
+    def _tell(self) -> None:
+        self._news.set()
+        self._news = anyio.Event()
+
+    def _lost(self) -> None:
+        """The template is gone: its cells die with it, and each call is over when its own has."""
+        self._board.disconnect(self.template.control.fileno())
+        while self._armed:
+            self._armed.popleft().close()
+        for jailed in list(self.calls.values()):
+            if not jailed.over.is_set():
+                self._board.disconnect(jailed.pidfd)
+                self._board.connect(jailed.pidfd, partial(jailed.ended, None))
+        self._tell()

@@ -1,0 +1,220 @@
+//! What all calls of one template share: its namespaces, and the mounts that they may see.
+use std::fs::{self, File};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::stat::{SFlag, fstat};
+use nix::sys::utsname::uname;
+use nix::unistd::{Gid, Uid, getegid, geteuid, setgroups, sethostname};
+
+use super::filter::Filters;
+use super::mounts::{
+    attach, below, clone_path, enter, keep_to_ourselves, place, proc, restrict, tmpfs,
+};
+use crate::error::{Error, Step};
+use crate::sys::{MountAttributes, drop_bounding_set, fork};
+
+/// The user and the group of a call, as it sees them; outside they are the runtime's own.
+const INSIDE: u32 = 1000;
+
+/// Where the root of a call is built.
+pub(super) const CELL: &str = "/cell";
+
+/// Where the store of mounts lies while calls are set up.
+const STORE: &str = "/shown";
+
+/// Something of this machine that every call sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shown {
+    /// A folder or a file, read-only, at its own path.
+    Path(PathBuf),
+    /// A device node, which can be written.
+    Device(PathBuf),
+    /// A link: where it lies, and what it says.
+    Link(PathBuf, PathBuf),
+}
+
+/// A mount of the store, and the path at which calls see it.
+#[derive(Debug)]
+pub(super) struct Stored {
+    pub(super) at: PathBuf,
+    pub(super) target: PathBuf,
+    pub(super) folder: bool,
+    pub(super) device: bool,
+}
+
+/// Divides this process, which must have one thread, from the rest of the machine: user, mount, pid (for its children),
+/// network, IPC and UTS namespaces. Its next child is the first process of the pid namespace.
+///
+/// # Errors
+/// When the system refuses; the step is named.
+pub fn divide() -> Result<(), Error> {
+    let (uid, gid) = (geteuid(), getegid());
+    if uid.is_root() {
+        setgroups(&[]).step("give up the groups of root")?;
+    }
+    unshare(CloneFlags::CLONE_NEWUSER).step("make a user namespace")?;
+    map(uid, gid).step("map the user of a user namespace")?;
+    unshare(
+        CloneFlags::CLONE_NEWNS
+            | CloneFlags::CLONE_NEWPID
+            | CloneFlags::CLONE_NEWNET
+            | CloneFlags::CLONE_NEWIPC
+            | CloneFlags::CLONE_NEWUTS,
+    )
+    .step("make namespaces")?;
+    sethostname("jail").step("name the jail")?;
+    keep_to_ourselves().step("part the mounts from the machine's")
+}
+
+fn map(uid: Uid, gid: Gid) -> Result<(), Errno> {
+    let write = |name: &str, text: String| {
+        fs::write(format!("/proc/self/{name}"), text).map_err(|error| plain(&error))
+    };
+    write("setgroups", "deny".to_owned())?;
+    write("gid_map", format!("{INSIDE} {gid} 1"))?;
+    write("uid_map", format!("{INSIDE} {uid} 1"))
+}
+
+/// The template's own place: it sees a store of mounts, its `/proc`, and nothing else.
+#[derive(Debug)]
+pub struct Base {
+    /// The machine's mounts, in which the folders of a permit are found.
+    pub(super) machine: OwnedFd,
+    pids: OwnedFd,
+    pub(super) stored: Vec<Stored>,
+    pub(super) links: Vec<(PathBuf, PathBuf)>,
+    pub(super) filters: Filters,
+    /// Whether each pid namespace has a limit of its own on tasks.
+    pub bounds_tasks: bool,
+}
+
+impl Base {
+    /// Enters the place; for the first child of a process that called [`divide`].
+    ///
+    /// # Errors
+    /// When the system refuses; the step is named.
+    pub fn enter(shown: &[Shown]) -> Result<Self, Error> {
+        let (machine, pids) = (namespace("mnt")?, namespace("pid")?);
+        unshare(CloneFlags::CLONE_NEWNS).step("make a mount namespace")?;
+        let trees = trees(shown)?;
+        // Any folder would do as a place to build the root; this one is on every machine.
+        let root = Path::new("/proc");
+        tmpfs(root, "mode=755,size=1m").step("mount a private root")?;
+        let stored = store(root, trees)?;
+        place(&below(root, Path::new(CELL)).step("make a folder")?, true).step("make a folder")?;
+        place(&root.join("proc"), true).step("make a folder")?;
+        proc(&root.join("proc"))
+            .step("mount /proc, which takes a machine or container whose own /proc is whole")?;
+        enter(root).step("enter a private root")?;
+        // No call can gain one of these by a program; those that the template holds stay its own.
+        drop_bounding_set().step("give up capabilities")?;
+        Ok(Self {
+            machine,
+            pids,
+            stored,
+            links: links(shown),
+            filters: Filters::new(),
+            bounds_tasks: limits_are_per_namespace(),
+        })
+    }
+
+    /// Forks this process, which must have one thread; the child is the first process of a new pid namespace. Returns the
+    /// child's number, or 0 in the child.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn fork(&self) -> Result<i32, Error> {
+        unshare(CloneFlags::CLONE_NEWPID).step("make a pid namespace")?;
+        let forked = fork();
+        if forked != Ok(0) {
+            setns(&self.pids, CloneFlags::CLONE_NEWPID).step("come back from a pid namespace")?;
+        }
+        forked.step("fork")
+    }
+}
+
+/// A tree that is to be stored, and how it is seen.
+struct Held {
+    mount: OwnedFd,
+    target: PathBuf,
+    device: bool,
+}
+
+/// Takes hold of what is to be shown before the private root covers anything.
+fn trees(shown: &[Shown]) -> Result<Vec<Held>, Error> {
+    let mut trees = Vec::new();
+    for item in shown {
+        let (target, device, attributes) = match item {
+            Shown::Path(path) => (path, false, MountAttributes::READ_ONLY),
+            Shown::Device(path) => (path, true, MountAttributes::DEVICE),
+            Shown::Link(..) => continue,
+        };
+        let tree = clone_path(target).step("take hold of a system folder")?;
+        restrict(&tree, attributes).step("make a system folder read-only")?;
+        trees.push(Held {
+            mount: tree,
+            target: target.clone(),
+            device,
+        });
+    }
+    Ok(trees)
+}
+
+fn store(root: &Path, trees: Vec<Held>) -> Result<Vec<Stored>, Error> {
+    let mut stored = Vec::new();
+    for (number, held) in trees.into_iter().enumerate() {
+        let at = Path::new(STORE).join(number.to_string());
+        let folder = is_folder(&held.mount).step("look at a system folder")?;
+        let here = below(root, &at).step("make a folder")?;
+        place(&here, folder).step("make a folder")?;
+        attach(&held.mount, &here).step("mount a system folder")?;
+        stored.push(Stored {
+            at,
+            target: held.target,
+            folder,
+            device: held.device,
+        });
+    }
+    Ok(stored)
+}
+
+fn links(shown: &[Shown]) -> Vec<(PathBuf, PathBuf)> {
+    shown
+        .iter()
+        .filter_map(|item| match item {
+            Shown::Link(at, to) => Some((at.clone(), to.clone())),
+            Shown::Path(_) | Shown::Device(_) => None,
+        })
+        .collect()
+}
+
+/// Whether `kernel.pid_max` belongs to the pid namespace: since Linux 6.14. Before, writing it would change the machine.
+fn limits_are_per_namespace() -> bool {
+    let Ok(name) = uname() else { return false };
+    let release = name.release().to_string_lossy();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+    let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {
+        return false;
+    };
+    (major, minor) >= (6u32, 14u32)
+}
+
+pub(super) fn is_folder(tree: &OwnedFd) -> Result<bool, Errno> {
+    let kind = SFlag::from_bits_truncate(fstat(tree)?.st_mode & libc::S_IFMT);
+    Ok(kind == SFlag::S_IFDIR)
+}
+
+/// One of this process's namespaces, to come back to.
+pub(super) fn namespace(name: &str) -> Result<OwnedFd, Error> {
+    File::open(format!("/proc/self/ns/{name}"))
+        .map(OwnedFd::from)
+        .map_err(|error| plain(&error))
+        .step("hold on to a namespace")
+}
+
+pub(super) fn plain(error: &std::io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
+}

@@ -1,0 +1,27 @@
+//! The jail: namespaces, a private root, Landlock and seccomp around one call.
+//!
+//! Two steps, so that what is slow is done before a call is known:
+//!
+//! * the template enters the [`Base`] once: namespaces of its own, in which it is root over nothing, and a store of
+//!   mounts that its calls are to see;
+//! * for each call it forks a process into a new pid namespace, which arms a [`Cell`]: a mount namespace and a root of its own. When the call is known, [`Cell::lock`] shows it the folders of its permit and gives up everything else.
+//!
+//! Nothing here falls back: a step that the system refuses is an error, and the process must end.
+
+mod base;
+mod cell;
+mod denied;
+mod filter;
+mod grants;
+mod handover;
+mod mounts;
+mod rules;
+mod syscalls;
+
+pub use base::{Base, Shown, divide};
+pub use cell::Cell;
+pub use denied::{Denied, denied};
+pub use filter::Kind;
+pub use grants::Grant;
+pub use handover::Waiting;
+pub use rules::{Access, landlock_abi};
