@@ -353,7 +353,7 @@ def test_the_doctor_names_what_is_missing(cli: Cli, monkeypatch: pytest.MonkeyPa
     said = cli("doctor")
     assert said.status == Exit.UNAVAILABLE
     assert "build it with `make demo`" in " ".join(said.out.split())
-    assert "sandbox deadline" in said.out
+    assert "jail deadline" in said.out
 
 
 def test_the_doctor_notices_an_extension_of_another_version(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import NoReturn
 
 import pytest
@@ -9,10 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authgate_async.launchers.frames import (
+    NOT_CONFINED,
     Notes,
+    Report,
     error_frame,
     read_frame,
+    read_refusal,
     read_report,
+    refusal,
     result_frame,
 )
 from authgate_async.launchers.frames import sentence as read_sentence
@@ -82,10 +87,24 @@ def test_result_frame(result: bytes) -> None:
     assert read_frame(frame[:-1])[0] == read_frame(frame + b"x")[0] == "broken"
 
 
-@pytest.mark.parametrize(("tag", "kind"), [(b"E", "error"), (b"S", "unconfined"), (b"?", "broken")])
-def test_error_frame(tag: bytes, kind: str) -> None:
-    """An error frame tells its kind by its tag."""
-    assert read_frame(error_frame(ValueError("\ud800"), tag))[0] == kind
+def test_error_frame() -> None:
+    """An error comes out of its frame as one sentence; a frame of an unknown kind is broken."""
+    frame = error_frame(ValueError("\ud800"))
+    assert read_frame(frame) == ("error", b"ValueError: \\ud800", Notes())
+    assert read_frame(b"?" + frame[1:])[0] == "broken"
+
+
+@pytest.mark.parametrize("code", [0, NOT_CONFINED])
+def test_refusal(code: int) -> None:
+    """That a process was not confined is read where no tool can write, if its status says so."""
+    file = os.memfd_create("test")
+    os.write(file, refusal(ValueError("x")))
+    report = Report("exited", code, 0, 0, 0)
+    assert read_refusal(file, report) == (b"ValueError: x" if code else b"")
+    os.ftruncate(file, 0)
+    os.pwrite(file, b"a call", 0)
+    assert read_refusal(file, report) == b""
+    os.close(file)
 
 
 @given(st.binary(max_size=40))

@@ -311,7 +311,7 @@ async def test_a_call_that_queued_too_long_does_not_start(
     slow = {"tool": "calculator", "args": {"expression": "1+1"}}
     async with runtime(policy=own, now=lambda: clock[0]) as rt:
         grant = await rt.grant("machine:bot", "execute", "compute:calculator")
-        launcher = rt._parts.launchers["process"]
+        launcher = rt._parts.launchers["jail"]
         await launcher._slots.acquire()
         async with anyio.create_task_group() as group:
             results: list[Any] = []
@@ -393,8 +393,10 @@ def test_options_that_make_no_sense_are_refused_at_once(options: dict[str, Any])
 async def test_without_process_tools_no_process_level_is_needed(
     runtime: Callable[..., Any], policy: Callable[..., Policy], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A machine without the level runs inline tools, on the reference kernel too."""
-    monkeypatch.setattr("authgate_async.launchers.process._require_platform", lambda: 1 / 0)
+    """A machine that can confine no process runs inline tools, on the reference kernel too."""
+    for level in ("process", "jail"):
+        name = f"authgate_async.launchers.{level}.require_platform"
+        monkeypatch.setattr(name, lambda: 1 / 0)
     own = msgspec.structs.replace(policy(), tools=())
     async with runtime(policy=own, backend="python") as rt:
         result = await rt.run(HI)
@@ -410,7 +412,7 @@ async def test_a_call_cancelled_in_the_queue_leaves_no_outcome(
     slow = {"tool": "calculator", "args": {"expression": "1+1"}}
     async with runtime(policy=own, log=tmp_path / "log") as rt:
         await rt.grant("machine:bot", "execute", "compute:calculator")
-        launcher = rt._parts.launchers["process"]
+        launcher = rt._parts.launchers["jail"]
         await launcher._slots.acquire()
         async with anyio.create_task_group() as group:
             group.start_soon(rt.run, Task(agent="bot", steps=(slow,)))

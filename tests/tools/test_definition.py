@@ -260,7 +260,7 @@ def test_describe_is_one_line() -> None:
 
 def test_what_was_declared_can_be_read() -> None:
     """Name, level, limits and place are what the launcher needs."""
-    assert (put.name, put.level, put.limits.wall_ms) == ("put", "process", 7)
+    assert (put.name, put.level, put.limits.wall_ms) == ("put", "jail", 7)
     assert (where.name, copy.level) == ("where.is", "inline")
     assert (put.ref.module, put.ref.qualname, put.ref.file) == (__name__, "put", "")
 
@@ -361,7 +361,7 @@ BAD_DEFINITIONS: list[tuple[Any, dict[str, Any], str]] = [
     (_one, {**GOOD, "name": ""}, "256 bytes"),
     (_one, {**GOOD, "name": "x" * 257}, "256 bytes"),
     (_one, {**GOOD, "name": "a\nb"}, "printable"),
-    (_one, {**GOOD, "level": "jail"}, "`process` or `inline`"),
+    (_one, {**GOOD, "level": "cell"}, "`jail`, `process` or `inline`"),
     (_generator, GOOD, "return a list"),
     (_async_generator, {**GOOD, "level": "inline"}, "return a list"),
     (_async, GOOD, 'level="inline"'),
