@@ -27,6 +27,7 @@ from authgate_async.launchers.cells.pool import Pool, Switchboard
 from authgate_async.launchers.outcome import ended
 from authgate_async.launchers.process import require_platform
 from authgate_async.launchers.protocol import LAYERS, Limits, cleared
+from authgate_async.launchers.remedies import remedy
 from authgate_async.launchers.sentences import plain
 from authgate_async.launchers.spawning import start
 
@@ -112,10 +113,13 @@ class JailLauncher:
         return self
 
     async def _first(self) -> None:
-        pool = await self._ready()
-        armed = await pool.take()
+        try:
+            pool = await self._ready()
+            armed = await pool.take()
+        except SandboxUnavailableError as error:
+            raise SandboxUnavailableError(f"{error}; {remedy()}") from error
         if armed is None:
-            raise SandboxUnavailableError("the template of the jail died; run `authgate doctor`")
+            raise SandboxUnavailableError("the template of the jail died at its start; try again")
         pool.give_back(armed)
         self.layers = (*JAIL_LAYERS, *_further(pool.template.facts))
 

@@ -1,0 +1,67 @@
+"""Why a machine gives no jail, and what to do: the places where systems say so themselves."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+__all__ = ["remedy"]
+
+_PROC = Path("/proc/sys")
+
+_SETTINGS: tuple[tuple[str, str, str], ...] = (
+    (
+        "user/max_user_namespaces",
+        "0",
+        "user namespaces are switched off here: set the sysctl user.max_user_namespaces above 0",
+    ),
+    (
+        "kernel/unprivileged_userns_clone",
+        "0",
+        (
+            "this system keeps user namespaces to root: set the sysctl "
+            "kernel.unprivileged_userns_clone to 1"
+        ),
+    ),
+    (
+        "kernel/apparmor_restrict_unprivileged_userns",
+        "1",
+        (
+            "Ubuntu's AppArmor takes the capabilities out of user namespaces: give Python a "
+            "profile with `userns,`, or set kernel.apparmor_restrict_unprivileged_userns to 0"
+        ),
+    ),
+)
+
+_CONTAINER = (
+    "this is a container: start it with `--security-opt seccomp=unconfined "
+    "--security-opt apparmor=unconfined --security-opt systempaths=unconfined`, which let it make "
+    "namespaces and mount its own /proc"
+)
+_MARKS = ("/.dockerenv", "/run/.containerenv")
+
+
+def remedy() -> str:
+    """Return what is known to stand against a jail here, and what to do; else where to look.
+
+    Sources: the sysctls' own documentation, `man 7 user_namespaces`, and Docker's and Podman's of
+    `--security-opt`.
+    """
+    for name, value, sentence in _SETTINGS:
+        if _reads(_PROC / name) == value and not _exempt(name):
+            return sentence
+    if any(Path(mark).exists() for mark in _MARKS):
+        return _CONTAINER
+    return 'run `authgate doctor`; a tool of your own can say `level="process"`, which is no jail'
+
+
+def _exempt(name: str) -> bool:
+    """Return whether a setting does not bind root."""
+    return name.startswith("kernel/") and os.geteuid() == 0
+
+
+def _reads(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
