@@ -172,11 +172,11 @@ def read_frame(data: bytes) -> Frame:
     if not rest:
         return kind, content, NO_NOTES
     mark, notes, more = _split(rest)
-    if mark != b"D" or more or kind == "broken":
+    if mark != b"D" or more or kind == "broken" or len(notes) > NOTES_BYTES:
         return "broken", b"", NO_NOTES
     try:
         return kind, content, _notes(notes)
-    except (msgspec.MsgspecError, UnicodeError):
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return "broken", b"", NO_NOTES
 
 

@@ -116,10 +116,10 @@ class JailLauncher:
         try:
             pool = await self._ready()
             armed = await pool.take()
+            if armed is None:
+                raise _unarmed(pool)
         except SandboxUnavailableError as error:
             raise SandboxUnavailableError(f"{error}; {remedy()}") from error
-        if armed is None:
-            raise SandboxUnavailableError("the template of the jail died at its start; try again")
         pool.give_back(armed)
         self.layers = (*JAIL_LAYERS, *_further(pool.template.facts))
 
@@ -175,9 +175,7 @@ class JailLauncher:
             jailed = None if armed is None else await pool.begin(armed, call)
             if jailed is not None:
                 return pool, jailed
-        raise SandboxUnavailableError(
-            "the template of the jail dies as soon as it is started; run `authgate doctor`"
-        )
+        raise _unarmed(pool)
 
     async def _follow(self, call: Call, pool: Pool, jailed: Jailed) -> Ended:
         """See a call to its end, or to the end of its time."""
@@ -215,7 +213,7 @@ class JailLauncher:
             self._tools |= {tool}
             if pool is not None:
                 pool.retire()
-        if pool is None or pool.template.dead or pool.retired:
+        if pool is None or pool.template.dead or pool.retired or pool.failure:
             return None
         if pool.template.calls > self._calls_per_template:
             pool.retire()
@@ -246,6 +244,11 @@ class JailLauncher:
     def _require_entered(self) -> None:
         if not self._entered:
             raise ClosedError("the launcher is closed: use it inside `async with`")
+
+
+def _unarmed(pool: Pool) -> SandboxUnavailableError:
+    why = pool.failure or "its template dies as soon as it is started"
+    return SandboxUnavailableError(f"a jail cannot be made: {why}")
 
 
 async def _confirm(jailed: Jailed, pool: Pool) -> None:

@@ -21,7 +21,7 @@ from authgate_async.launchers.frames import READY
 from authgate_async.launchers.sentences import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = ["START_SECONDS", "TemplateProcess", "start"]
 
@@ -49,6 +49,8 @@ class TemplateProcess:
         self.facts = b""
         """What it said when it was ready."""
         self.control = control
+        self.at_end: Callable[[], object] = bool
+        """Called once when it has ended, while its control socket still has its number."""
         self._process = process
         self._scratch = scratch
         self._pidfd = os.pidfd_open(process.pid)
@@ -118,6 +120,7 @@ class TemplateProcess:
             await anyio.wait_readable(self._pidfd)
             self.dead = True
             self._process.wait()
+            self.at_end()
             os.close(self._pidfd)
             self._pidfd = -1
             self.control.close()

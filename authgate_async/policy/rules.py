@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BUILT_IN", "MAX_ALTERNATIVES", "build"]
 
-BUILT_IN = frozenset({"calculator", "file_read", "web_search"})
+BUILT_IN = frozenset({"calculator", "file_read", "python_exec", "run_program", "web_search"})
 
 MAX_ALTERNATIVES = 64
 """How many grants one holder may have on one resource and scope (`docs/rules.md`, section 1)."""

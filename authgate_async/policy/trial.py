@@ -15,6 +15,7 @@ from authgate_async.backends import make_kernel
 from authgate_async.policy.locate import line_of, locate
 from authgate_async.policy.problems import Problem, quote
 from authgate_async.tools.folders import ToolFailure
+from authgate_async.tools.programs import FOLDERS, find
 from authgate_async.tools.web_search import opened
 from authgate_async.wire import (
     Action,
@@ -62,9 +63,10 @@ def try_policy(policy: Policy, text: str, now: int, backend: Backend = "auto") -
     refused += [Problem(file, line_of(lines, where), why) for where, why in _unsearchable(policy)]
     if refused:
         return Trial(tuple(refused))
+    doubtful = (*_unowned(policy), *_placeless(policy), *_absent(policy))
     doubts = sorted(
         (line_of(lines, where), sentence)
-        for where, sentence in (*_unowned(policy), *_placeless(policy), *_vain(kernel, policy, now))
+        for where, sentence in (*doubtful, *_vain(kernel, policy, now))
     )
     return Trial((), tuple(Problem(file, line, sentence) for line, sentence in doubts))
 
@@ -105,6 +107,16 @@ def _placeless(policy: Policy) -> Iterator[tuple[Path, str]]:
         if grant.rtype == "file" and ("file", grant.name) not in policy.folders:
             sentence = f"{quote(f'file:{grant.name}')} has no folder, so no tool can reach it"
             yield ("grants", index), f"{sentence}; give it a `path` under [[resources]]"
+
+
+def _absent(policy: Policy) -> Iterator[tuple[Path, str]]:
+    if policy.entry("run_program") is None:
+        return  # another tool may call something else a program
+    for index, grant in enumerate(policy.grants):
+        if grant.rtype == "program" and find(grant.name) is None:
+            folders = " or ".join(FOLDERS)
+            sentence = f"{quote(f'program:{grant.name}')} is no program in {folders} here"
+            yield ("grants", index), f"{sentence}; install it, or mend the name"
 
 
 def _vain(kernel: Kernel, policy: Policy, now: int) -> Iterator[tuple[Path, str]]:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from authgate_async.canonical import canonical
 from authgate_async.errors import ArgumentError
 from authgate_async.launchers.protocol import Folder, Level, Limits, ToolRef
 from authgate_async.tools.folders import Folders, ToolFailure
@@ -78,6 +77,9 @@ class Tool:
         Raises:
             ArgumentError: they do not fit the signature; the sentence names the place.
         """
+        # What only the gate needs, and a template, which is forked for each call, is the lighter for.
+        from authgate_async.canonical import canonical  # noqa: PLC0415
+
         try:
             checked = msgspec.convert(args, self._struct, strict=True)
             data = canonical(msgspec.to_builtins(checked, order="deterministic"))

@@ -29,13 +29,15 @@ class ToolSet:
 
     @classmethod
     def builtin(cls) -> ToolSet:
-        """Return calculator, file_read and web_search."""
+        """Return calculator, file_read, python_exec, run_program and web_search."""
         # Importing them here keeps SQLite and `ast` out of processes that only define tools.
         from authgate_async.tools.calculator import calculator  # noqa: PLC0415
         from authgate_async.tools.file_read import file_read  # noqa: PLC0415
+        from authgate_async.tools.python_exec import python_exec  # noqa: PLC0415
+        from authgate_async.tools.run_program import run_program  # noqa: PLC0415
         from authgate_async.tools.web_search import web_search  # noqa: PLC0415
 
-        return cls((calculator, file_read, web_search))
+        return cls((calculator, file_read, python_exec, run_program, web_search))
 
     def add(self, tool: Tool) -> None:
         """Take one more tool; see the class for what is refused."""

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import anyio
 import msgspec
 
-from authgate_async.errors import SandboxUnavailableError
 from authgate_async.launchers.cells.jailed import Armed, Jailed
 from authgate_async.launchers.cells.messages import (
     ARMED,
@@ -81,27 +80,24 @@ class Pool:
         self.retired = False
         self._board = board
         self._armed: deque[Armed] = deque()
-        self._failure = ""
+        self.failure = ""
+        """Why a cell could not be armed: what the template holds on to may have gone since."""
         self._news = anyio.Event()
         board.connect(template.control.fileno(), self._hear)
+        # The template is two processes: if one alone is killed, its end may be seen before the
+        # socket's, which is closed then.
+        template.at_end = self._lost
 
     async def take(self) -> Armed | None:
-        """Return an armed cell as soon as there is one; None if the template is gone.
-
-        Raises:
-            SandboxUnavailableError: a cell could not be armed; the sentence names the step.
-        """
+        """Return an armed cell as soon as there is one; None if the template can arm none."""
         if self._armed:
             return self._armed.popleft()
         with anyio.move_on_after(START_SECONDS):
-            while not self._armed and not self.template.dead and not self._failure:
+            while not self._armed and not self.template.dead and not self.failure:
                 await self._news.wait()
         if self._armed:
             return self._armed.popleft()
-        if self._failure:
-            self.kill()
-            raise SandboxUnavailableError(f"a jail cannot be made: {self._failure}")
-        self.kill()
+        self.retire()
         return None
 
     def give_back(self, armed: Armed) -> None:
@@ -188,7 +184,7 @@ class Pool:
             self._armed.append(Armed(number, fds))
             self._tell()
         elif kind == FAILED:
-            self._failure = plain(message[HEAD.size :].decode("utf-8", "replace"))
+            self.failure = plain(message[HEAD.size :].decode("utf-8", "replace"))
             self._tell()
         else:
             number, report = read_ended(message)

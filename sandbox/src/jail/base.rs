@@ -1,6 +1,7 @@
 //! What all calls of one template share: its namespaces, and the mounts that they may see.
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -11,7 +12,7 @@ use nix::unistd::{Gid, Uid, getegid, geteuid, setgroups, sethostname};
 
 use super::filter::Filters;
 use super::mounts::{
-    attach, below, clone_path, enter, keep_to_ourselves, place, proc, restrict, tmpfs,
+    attach, below, clone_path, enter, keep_to_ourselves, place, proc, restrict, restrict_one, tmpfs,
 };
 use crate::error::{Error, Step};
 use crate::sys::{MountAttributes, drop_bounding_set, fork};
@@ -19,11 +20,18 @@ use crate::sys::{MountAttributes, drop_bounding_set, fork};
 /// The user and the group of a call, as it sees them; outside they are the runtime's own.
 const INSIDE: u32 = 1000;
 
-/// Where the root of a call is built.
+/// Where the root of every call lies in the template's own.
 pub(super) const CELL: &str = "/cell";
 
-/// Where the store of mounts lies while calls are set up.
-const STORE: &str = "/shown";
+/// The working folder of a call, the only one that every call may write in. No grant lies in it: what may be done
+/// there could be done in the grant too.
+pub(super) const SCRATCH: &str = "/.scratch";
+
+/// Another name of the working folder, unless a grant lies there.
+pub(super) const TEMPORARY: &str = "/tmp";
+
+/// Where a call with grants builds a root of its own, which has places for them.
+pub(super) const NEXT: &str = "/.next";
 
 /// Something of this machine that every call sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,10 +44,9 @@ pub enum Shown {
     Link(PathBuf, PathBuf),
 }
 
-/// A mount of the store, and the path at which calls see it.
+/// A mount that every call finds in its root.
 #[derive(Debug)]
 pub(super) struct Stored {
-    pub(super) at: PathBuf,
     pub(super) target: PathBuf,
     pub(super) folder: bool,
     pub(super) device: bool,
@@ -80,7 +87,7 @@ fn map(uid: Uid, gid: Gid) -> Result<(), Errno> {
     write("uid_map", format!("{INSIDE} {uid} 1"))
 }
 
-/// The template's own place: it sees a store of mounts, its `/proc`, and nothing else.
+/// The template's own place: it sees the root of its calls, its `/proc`, and nothing else.
 #[derive(Debug)]
 pub struct Base {
     /// The machine's mounts, in which the folders of a permit are found.
@@ -101,12 +108,14 @@ impl Base {
     pub fn enter(shown: &[Shown]) -> Result<Self, Error> {
         let (machine, pids) = (namespace("mnt")?, namespace("pid")?);
         unshare(CloneFlags::CLONE_NEWNS).step("make a mount namespace")?;
-        let trees = trees(shown)?;
+        let held = hold(shown)?;
         // Any folder would do as a place to build the root; this one is on every machine.
         let root = Path::new("/proc");
         tmpfs(root, "mode=755,size=1m").step("mount a private root")?;
-        let stored = store(root, trees)?;
-        place(&below(root, Path::new(CELL)).step("make a folder")?, true).step("make a folder")?;
+        let cell = below(root, Path::new(CELL)).step("make a folder")?;
+        place(&cell, true).step("make a folder")?;
+        tmpfs(&cell, "mode=755,size=1m").step("mount a private root")?;
+        let stored = furnish(&cell, held, shown)?;
         place(&root.join("proc"), true).step("make a folder")?;
         proc(&root.join("proc"))
             .step("mount /proc, which takes a machine or container whose own /proc is whole")?;
@@ -138,7 +147,7 @@ impl Base {
     }
 }
 
-/// A tree that is to be stored, and how it is seen.
+/// A mount that is to be shown, attached nowhere yet.
 struct Held {
     mount: OwnedFd,
     target: PathBuf,
@@ -146,41 +155,66 @@ struct Held {
 }
 
 /// Takes hold of what is to be shown before the private root covers anything.
-fn trees(shown: &[Shown]) -> Result<Vec<Held>, Error> {
-    let mut trees = Vec::new();
+fn hold(shown: &[Shown]) -> Result<Vec<Held>, Error> {
+    let mut held = Vec::new();
     for item in shown {
         let (target, device, attributes) = match item {
             Shown::Path(path) => (path, false, MountAttributes::READ_ONLY),
             Shown::Device(path) => (path, true, MountAttributes::DEVICE),
             Shown::Link(..) => continue,
         };
-        let tree = clone_path(target).step("take hold of a system folder")?;
-        restrict(&tree, attributes).step("make a system folder read-only")?;
-        trees.push(Held {
-            mount: tree,
+        let mount = clone_path(target).step("take hold of a system folder")?;
+        restrict(&mount, attributes).step("make a system folder read-only")?;
+        held.push(Held {
+            mount,
             target: target.clone(),
             device,
         });
     }
-    Ok(trees)
+    Ok(held)
 }
 
-fn store(root: &Path, trees: Vec<Held>) -> Result<Vec<Stored>, Error> {
+/// Makes the root that a call finds at `cell`, read-only, with places for its scratch folder and for another root.
+fn furnish(cell: &Path, held: Vec<Held>, shown: &[Shown]) -> Result<Vec<Stored>, Error> {
     let mut stored = Vec::new();
-    for (number, held) in trees.into_iter().enumerate() {
-        let at = Path::new(STORE).join(number.to_string());
-        let folder = is_folder(&held.mount).step("look at a system folder")?;
-        let here = below(root, &at).step("make a folder")?;
+    for Held {
+        mount,
+        target,
+        device,
+    } in held
+    {
+        let folder = is_folder(&mount).step("look at a system folder")?;
+        let here = below(cell, &target).step("make a folder")?;
         place(&here, folder).step("make a folder")?;
-        attach(&held.mount, &here).step("mount a system folder")?;
+        attach(&mount, &here).step("mount a system folder")?;
         stored.push(Stored {
-            at,
-            target: held.target,
+            target,
             folder,
-            device: held.device,
+            device,
         });
     }
+    link_all(cell, &links(shown))?;
+    for name in [SCRATCH, NEXT] {
+        let here = below(cell, Path::new(name)).step("make a folder")?;
+        place(&here, true).step("make a folder")?;
+    }
+    let root = File::open(cell).map_err(|error| plain(&error));
+    root.and_then(|root| restrict_one(root, MountAttributes::READ_ONLY))
+        .step("seal the private root")?;
     Ok(stored)
+}
+
+/// Makes the links of a root, and the second name of its scratch folder.
+pub(super) fn link_all(root: &Path, links: &[(PathBuf, PathBuf)]) -> Result<(), Error> {
+    let scratch = (PathBuf::from(TEMPORARY), PathBuf::from(SCRATCH));
+    for (at, to) in links.iter().chain([&scratch]) {
+        let at = below(root, at).step("place a link")?;
+        place(at.parent().unwrap_or(root), true).step("place a link")?;
+        symlink(to, at)
+            .map_err(|error| plain(&error))
+            .step("place a link")?;
+    }
+    Ok(())
 }
 
 fn links(shown: &[Shown]) -> Vec<(PathBuf, PathBuf)> {

@@ -1,34 +1,24 @@
 //! The jail of one call: armed before the call is known, locked when it is.
-use std::fs;
+use std::fs::{self, File};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::set_no_new_privs;
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{chdir, mkdir, setsid, unlink};
+use nix::unistd::{chdir, setsid, unlink};
 
-use super::base::{Base, CELL, namespace, plain};
+use super::base::{Base, CELL, NEXT, SCRATCH, TEMPORARY, link_all, namespace, plain};
 use super::denied::watch;
 use super::filter::Kind;
 use super::grants::{Grant, find};
-use super::mounts::{
-    attach, below, clone_path, enter, place, resize, restrict, restrict_one, shift, tmpfs,
-};
+use super::mounts::{attach, below, enter, place, resize, restrict_one, shift, tmpfs};
 use super::rules::{Access, Paths};
 use crate::confine::Streams;
 use crate::error::{Error, Step};
 use crate::limits::Limits;
 use crate::sys::{MountAttributes, block_signals, drop_capabilities};
-
-/// The working folder of a call, the only one that every call may write in. No grant lies in it: what may be done
-/// there could be done in the grant too.
-const SCRATCH: &str = "/.scratch";
-
-/// Another name of the working folder, unless a grant lies there.
-const TEMPORARY: &str = "/tmp";
 
 /// Files that a call may make in its scratch folder.
 const INODES: u32 = 8192;
@@ -61,7 +51,9 @@ impl Cell {
         }
         let own = namespace("mnt")?;
         let machine = base.machine.try_clone().map_err(|error| plain(&error));
-        build(base, scratch_bytes)?;
+        let scratch = below(Path::new(CELL), Path::new(SCRATCH)).step("make the scratch folder")?;
+        let options = format!("mode=700,size={scratch_bytes},nr_inodes={INODES}");
+        tmpfs(&scratch, &options).step("make the scratch folder")?;
         enter(Path::new(CELL)).step("enter a private root")?;
         Ok(Self {
             machine: machine.step("hold on to a namespace")?,
@@ -84,11 +76,10 @@ impl Cell {
         limits: &Limits,
         kind: Kind,
     ) -> Result<(), Error> {
-        self.show(grants)?;
+        self.show(base, grants)?;
         if limits.scratch_bytes != self.scratch_bytes {
-            resize(Path::new("/"), limits.scratch_bytes).step("size the scratch folder")?;
+            resize(Path::new(SCRATCH), limits.scratch_bytes).step("size the scratch folder")?;
         }
-        seal()?;
         chdir(SCRATCH).step("enter the scratch folder")?;
         umask(Mode::from_bits_truncate(0o077));
         set_no_new_privs().step("give up new privileges")?;
@@ -105,7 +96,7 @@ impl Cell {
     }
 
     /// Mounts what the permit names, each part at its own path, and nothing around it.
-    fn show(&mut self, grants: &[Grant]) -> Result<(), Error> {
+    fn show(&mut self, base: &Base, grants: &[Grant]) -> Result<(), Error> {
         if grants.is_empty() {
             return Ok(());
         }
@@ -113,6 +104,7 @@ impl Cell {
         if parts.iter().any(|part| part.target.starts_with(SCRATCH)) {
             return Err(Errno::EBUSY).step("show a folder in the place of the scratch folder");
         }
+        rebuild(base)?;
         if parts.iter().any(|part| part.target.starts_with(TEMPORARY)) {
             unlink(TEMPORARY).step("make a place for a granted folder")?;
         }
@@ -121,43 +113,28 @@ impl Cell {
             attach(&part.tree, &part.target).step("mount a granted folder")?;
             self.paths.allow(&part.target, part.access, part.folder)?;
         }
-        Ok(())
+        let root = File::open("/").map_err(|error| plain(&error));
+        root.and_then(|root| restrict_one(root, MountAttributes::READ_ONLY))
+            .step("seal the private root")
     }
 }
 
-fn build(base: &Base, scratch_bytes: u64) -> Result<(), Error> {
-    let root = Path::new(CELL);
-    let options = format!("mode=755,size={scratch_bytes},nr_inodes={INODES}");
-    tmpfs(root, &options).step("mount a private root")?;
-    for stored in &base.stored {
-        let target = below(root, &stored.target).step("place a system folder")?;
-        place(&target, stored.folder).step("place a system folder")?;
-        shift(&stored.at, &target).step("mount a system folder")?;
+/// Enters a root like the one before, but this call's own, so that places can be made in it.
+fn rebuild(base: &Base) -> Result<(), Error> {
+    let root = Path::new(NEXT);
+    tmpfs(root, "mode=755,size=1m").step("mount a private root")?;
+    let scratch = (Path::new(SCRATCH), true);
+    let stored = base
+        .stored
+        .iter()
+        .map(|stored| (&*stored.target, stored.folder));
+    for (target, folder) in stored.chain([scratch]) {
+        let there = below(root, target).step("place a system folder")?;
+        place(&there, folder).step("place a system folder")?;
+        shift(target, &there).step("mount a system folder")?;
     }
-    for (at, to) in &base.links {
-        let at = below(root, at).step("place a link")?;
-        place(at.parent().unwrap_or(root), true).step("place a link")?;
-        symlink(to, at)
-            .map_err(|error| plain(&error))
-            .step("place a link")?;
-    }
-    let scratch = below(root, Path::new(SCRATCH)).step("make the scratch folder")?;
-    mkdir(&scratch, Mode::S_IRWXU).step("make the scratch folder")?;
-    symlink(SCRATCH, root.join("tmp"))
-        .map_err(|error| plain(&error))
-        .step("name the scratch folder")
-}
-
-/// Leaves only the scratch folder writable: the root around it becomes read-only.
-fn seal() -> Result<(), Error> {
-    let step = "seal the private root";
-    let scratch = clone_path(Path::new(SCRATCH)).step(step)?;
-    restrict(&scratch, MountAttributes::SCRATCH).step(step)?;
-    attach(&scratch, Path::new(SCRATCH)).step(step)?;
-    let root = fs::File::open("/")
-        .map_err(|error| plain(&error))
-        .step(step)?;
-    restrict_one(&root, MountAttributes::READ_ONLY).step(step)
+    link_all(root, &base.links)?;
+    enter(root).step("enter a private root")
 }
 
 /// The rules for what every call sees.

@@ -61,24 +61,26 @@ pub(super) fn shift(from: &Path, to: &Path) -> Result<(), Errno> {
     mount_move(from, to).map_err(errno)
 }
 
+/// What is put into a file system in memory is data.
+const DATA: MountFlags = MountFlags::NOSUID
+    .union(MountFlags::NODEV)
+    .union(MountFlags::NOEXEC);
+
 /// Mounts an empty file system in memory.
 pub(super) fn tmpfs(target: &Path, options: &str) -> Result<(), Errno> {
-    let flags = MountFlags::NOSUID | MountFlags::NODEV;
     let options = std::ffi::CString::new(options).map_err(|_| Errno::EINVAL)?;
-    mount(c"jail", target, c"tmpfs", flags, Some(options.as_c_str())).map_err(errno)
+    mount(c"jail", target, c"tmpfs", DATA, Some(options.as_c_str())).map_err(errno)
 }
 
 /// Changes how much a file system in memory holds.
 pub(super) fn resize(target: &Path, bytes: u64) -> Result<(), Errno> {
     let options = std::ffi::CString::new(format!("size={bytes}")).map_err(|_| Errno::EINVAL)?;
-    let flags = MountFlags::NOSUID | MountFlags::NODEV;
-    mount_remount(target, flags, options.as_c_str()).map_err(errno)
+    mount_remount(target, DATA, options.as_c_str()).map_err(errno)
 }
 
 /// Mounts the process list of this pid namespace.
 pub(super) fn proc(target: &Path) -> Result<(), Errno> {
-    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    mount(c"proc", target, c"proc", flags, None).map_err(errno)
+    mount(c"proc", target, c"proc", DATA, None).map_err(errno)
 }
 
 /// Makes `root` the root of this mount namespace, and lets go of the one before.
