@@ -32,7 +32,7 @@ from authgate_async.launchers.sentences import plain
 from authgate_async.launchers.spawning import start
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from authgate_async.launchers.cells.jailed import Jailed
     from authgate_async.launchers.protocol import Call, Clear, Ended, LayerName, Level, ToolRef
@@ -85,6 +85,7 @@ class JailLauncher:
         self._tools = frozenset(tools)
         self._calls_per_template = calls_per_template
         self._pool: Pool | None = None
+        self._pools: list[Pool] = []
         self._templates: set[TemplateProcess] = set()
         self._entered = False
         self.layers: tuple[LayerName, ...] = JAIL_LAYERS
@@ -127,12 +128,13 @@ class JailLauncher:
         """End every call that still runs, and the templates; no process is left."""
         self._entered = False
         with anyio.CancelScope(shield=True):
+            for pool in self._pools:
+                for jailed in pool.calls.values():
+                    jailed.end("cancelled")
+            await self._until(lambda: not any(pool.calls for pool in self._pools))
             for template in self._templates:
                 template.kill()
-            with anyio.move_on_after(_GRACE_SECONDS):
-                while self._templates:
-                    self._changed = anyio.Event()
-                    await self._changed.wait()
+            await self._until(lambda: not self._templates)
         self._tasks.cancel_scope.cancel()
         await self._tasks.__aexit__(None, None, None)
         self._board.close()
@@ -161,7 +163,7 @@ class JailLauncher:
                 if kept:
                     self._tasks.start_soon(self._finish, pool, jailed)
                 else:
-                    pool.release(jailed)
+                    self._release(pool, jailed)
         except OSError as error:
             raise SandboxUnavailableError(f"no call can be started: {plain(str(error))}") from error
         finally:
@@ -197,8 +199,12 @@ class JailLauncher:
         """Wait for what could not be killed in time; its place stays taken."""
         with anyio.CancelScope(shield=True):
             await jailed.over.wait()
-        pool.release(jailed)
+        self._release(pool, jailed)
         self._slots.release()
+
+    def _release(self, pool: Pool, jailed: Jailed) -> None:
+        pool.release(jailed)
+        self._changed.set()
 
     async def _ready(self, tool: ToolRef | None = None) -> Pool:
         pool = self._usable(tool)
@@ -233,8 +239,16 @@ class JailLauncher:
             raise
         finally:
             os.close(log)
+        self._pools = [pool for pool in self._pools if pool.calls or not pool.template.dead]
         self._pool = Pool(template, self._board)
+        self._pools.append(self._pool)
         return self._pool
+
+    async def _until(self, quiet: Callable[[], bool]) -> None:
+        with anyio.move_on_after(_GRACE_SECONDS):
+            while not quiet():
+                self._changed = anyio.Event()
+                await self._changed.wait()
 
     async def _keep(self, template: TemplateProcess) -> None:
         await template.reap()

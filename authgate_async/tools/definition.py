@@ -77,7 +77,7 @@ class Tool:
         Raises:
             ArgumentError: they do not fit the signature; the sentence names the place.
         """
-        # What only the gate needs, and a template, which is forked for each call, is the lighter for.
+        # Only the gate needs it, and a template, which is forked for each call, is the lighter.
         from authgate_async.canonical import canonical  # noqa: PLC0415
 
         try:

@@ -106,17 +106,24 @@ class Pool:
 
     async def begin(self, armed: Armed, call: Call) -> Jailed | None:
         """Hand a call to a cell; None if the cell is gone, and then the call has not started."""
-        jailed = Jailed(armed, call, self._quiet)
-        if not jailed.begin(call):
+        limits = call.limits
+        processes = limits.processes if call.programs else 0
+        try:
+            # Before the call: whoever is cancelled here leaves nothing that runs.
+            await self._send(_encode(Take(armed.number, limits.wall_ms, processes)))
+            jailed = Jailed(armed, call, self._quiet)
+            begun = jailed.begin(call)
+        except BaseException:
+            armed.close()
+            raise
+        if not begun:
             armed.close()
             return None
         self.calls[armed.number] = jailed
         for stream in jailed.streams:
             self._board.connect(stream.fd, partial(self._pull, jailed, stream))
-        limits = call.limits
-        processes = limits.processes if call.programs else 0
-        take = Take(armed.number, limits.wall_ms, processes)
-        await self._send(_encode(take))
+        if self.template.dead:
+            self._watch(jailed)
         return jailed
 
     def release(self, jailed: Jailed) -> None:
@@ -201,8 +208,12 @@ class Pool:
         self._board.disconnect(self.template.control.fileno())
         while self._armed:
             self._armed.popleft().close()
-        for jailed in list(self.calls.values()):
-            if not jailed.over.is_set():
-                self._board.disconnect(jailed.pidfd)
-                self._board.connect(jailed.pidfd, partial(jailed.ended, None))
+        for jailed in self.calls.values():
+            self._watch(jailed)
         self._tell()
+
+    def _watch(self, jailed: Jailed) -> None:
+        """Hear of the end of a call from its own first process, now that nobody reports it."""
+        if not jailed.over.is_set():
+            self._board.disconnect(jailed.pidfd)
+            self._board.connect(jailed.pidfd, partial(jailed.ended, None))
