@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
@@ -71,6 +72,8 @@ def _serve(
     if isinstance(tool, BaseException):
         write_all(_RESULT, error_frame(tool))
         return
+    if "random" in sys.modules:  # each call of a template would draw the same otherwise
+        sys.modules["random"].seed()
     frame, failed = outcome(tool, given.args, given.folders)
     write_all(_RESULT, frame + notes_frame(_notes(failed)))
 
