@@ -82,7 +82,7 @@ class Pool:
         self._armed: deque[Armed] = deque()
         self.failure = ""
         """Why a cell could not be armed: what the template holds on to may have gone since."""
-        self._news = anyio.Event()
+        self._waiting: deque[anyio.Event] = deque()
         board.connect(template.control.fileno(), self._hear)
         # The template is two processes: if one alone is killed, its end may be seen before the
         # socket's, which is closed then.
@@ -94,15 +94,29 @@ class Pool:
             return self._armed.popleft()
         with anyio.move_on_after(START_SECONDS):
             while not self._armed and not self.template.dead and not self.failure:
-                await self._news.wait()
+                await self._turn()
         if self._armed:
             return self._armed.popleft()
         self.retire()
         return None
 
+    async def _turn(self) -> None:
+        """Wait for news, the first who came first; who goes away hands its turn on."""
+        news = anyio.Event()
+        self._waiting.append(news)
+        try:
+            await news.wait()
+        except BaseException:
+            if news.is_set():
+                self._tell()
+            else:
+                self._waiting.remove(news)
+            raise
+
     def give_back(self, armed: Armed) -> None:
         """Let the next call have a cell that was taken for none."""
         self._armed.appendleft(armed)
+        self._tell()
 
     async def begin(self, armed: Armed, call: Call) -> Jailed | None:
         """Hand a call to a cell; None if the cell is gone, and then the call has not started."""
@@ -192,7 +206,7 @@ class Pool:
             self._tell()
         elif kind == FAILED:
             self.failure = plain(message[HEAD.size :].decode("utf-8", "replace"))
-            self._tell()
+            self._tell_all()
         else:
             number, report = read_ended(message)
             jailed = self.calls.get(number)
@@ -200,8 +214,12 @@ class Pool:
                 jailed.ended(report)
 
     def _tell(self) -> None:
-        self._news.set()
-        self._news = anyio.Event()
+        if self._waiting:
+            self._waiting.popleft().set()
+
+    def _tell_all(self) -> None:
+        while self._waiting:
+            self._tell()
 
     def _lost(self) -> None:
         """The template is gone: its cells die with it, and each call is over when its own has."""
@@ -210,7 +228,7 @@ class Pool:
             self._armed.popleft().close()
         for jailed in self.calls.values():
             self._watch(jailed)
-        self._tell()
+        self._tell_all()
 
     def _watch(self, jailed: Jailed) -> None:
         """Hear of the end of a call from its own first process, now that nobody reports it."""
