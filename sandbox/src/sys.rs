@@ -149,8 +149,9 @@ impl MountAttributes {
     /// What is shown for reading, programs among it.
     pub(crate) const READ_ONLY: Self =
         Self(libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV);
-    /// A device node, which stays one.
-    pub(crate) const DEVICE: Self = Self(libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC);
+    /// A device node, which stays one. It can be written on a read-only mount too; its mode and times cannot be changed there.
+    pub(crate) const DEVICE: Self =
+        Self(libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC);
     /// What may be written: nothing that is put there can be executed.
     pub(crate) const SCRATCH: Self =
         Self(libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV | libc::MOUNT_ATTR_NOEXEC);
