@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from authgate_async.launchers.jail import JailLauncher
 from authgate_async.launchers.process import ProcessLauncher
-from authgate_async.launchers.protocol import Call, Limits, ToolRef
+from authgate_async.launchers.protocol import Call, Folder, Limits, ToolRef
+from authgate_async.wire import Right
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -75,3 +77,44 @@ def fifo(tmp_path: Path) -> Iterator[Fifo]:
     made = Fifo(tmp_path / "fifo")
     yield made
     made.close()
+
+
+JAILED = tuple(ToolRef("jailed", name) for name in ("tool", "other"))
+"""What templates know from the start; a third one comes as a surprise."""
+
+
+@pytest.fixture(scope="session")
+def jailed() -> Callable[..., Call]:
+    """Make a call for a jail: `jailed("add", folders, a=1, b=2, limits={"wall_ms": 100})`."""
+
+    def make(
+        body: str,
+        *folders: Folder,
+        limits: dict[str, int] | None = None,
+        programs: bool = False,
+        tool: str = "tool",
+        **args: Any,
+    ) -> Call:
+        held = Limits(**({"wall_ms": 60_000} | (limits or {})))
+        data = msgspec.json.encode({"body": body, **args})
+        return Call("a1", ToolRef("jailed", tool), data, folders, held, programs)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def granted() -> Callable[..., Folder]:
+    """Grant a place: `granted(path, "sub/file", right=Right.READ)`; all rights on files if none."""
+
+    def make(path: object, scope: str = "", right: int = Right.READ | Right.WRITE) -> Folder:
+        return Folder("folder", "docs", str(path), scope, int(right))
+
+    return make
+
+
+@pytest.fixture(scope="module")
+async def jail(anyio_backend: object, _bodies: None) -> AsyncIterator[JailLauncher]:
+    """Give all tests of a file that do no harm to it one launcher of jails."""
+    del anyio_backend
+    async with JailLauncher(tools=JAILED, processes=4) as entered:
+        yield entered
