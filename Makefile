@@ -11,8 +11,9 @@ test:
 	bash .ci/run
 
 bench: setup
-	$(PY) -m pip install --quiet --group bench
+	bash .ci/rivals $(PY)
 	$(PY) -m benches.step
+	$(PY) -m benches.sandbox
 
 setup:
 	PYTHON=$(PYTHON) bash .ci/setup .venv

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio  # noqa: TID251 - rivals run on it, and so do we here
 import shutil
-import sys
 import tempfile
 import time
 from functools import partial
@@ -32,7 +31,10 @@ if TYPE_CHECKING:
 AGENTS = 1_000
 STEPS = 5
 
-RIVALS = {"langgraph": "langgraph_loop", "autogen-core": "autogen_ask"}
+RIVALS = {
+    "langgraph": ("plan and tool", "langgraph_loop"),
+    "autogen-core": ("one request", "autogen_ask"),
+}
 
 
 @tool(resource="compute:echo", right="execute", level="inline")
@@ -90,28 +92,29 @@ def main() -> None:
     """Measure and print."""
     options = arguments(__doc__).parse_args()
     configure("error")
-    ours = "authgate_async, fsync"
+    ours = version_of("authgate_async")
     subjects = [
-        Subject(ours, "authgate_async", lambda: asyncio.run(authgate("fsync"))),
-        Subject(
-            "authgate_async, memory", "authgate_async", lambda: asyncio.run(authgate("memory"))
-        ),
+        Subject("authgate_async, fsync", ours, lambda: asyncio.run(authgate("fsync"))),
+        Subject("authgate_async, memory", ours, lambda: asyncio.run(authgate("memory"))),
+        *[_rival(package, work, module) for package, (work, module) in RIVALS.items()],
     ]
-    for package, module in RIVALS.items():
-        if version_of(package) == "missing":
-            print(f"{package} is not installed; `make bench` installs it", file=sys.stderr)
-        else:
-            run = import_module(f"benches.rivals.{module}").run
-            name = f"{package}, {'plan and tool' if package == 'langgraph' else 'one request'}"
-            subjects.append(Subject(name, package, partial(run, AGENTS, STEPS)))
     rows = measure(subjects, options.rounds)
     show("One step", rows, _ratios(rows), as_json=options.json)
 
 
+def _rival(package: str, work: str, module: str) -> Subject:
+    version = version_of(package)
+    if version == "missing":
+        return Subject(f"{package}, {work}", version, None)
+    run = import_module(f"benches.rivals.{module}").run
+    return Subject(f"{package}, {work}", version, partial(run, AGENTS, STEPS))
+
+
 def _ratios(rows: Sequence[Row]) -> dict[str, float]:
-    medians = {row.name.partition(",")[0]: row.median for row in reversed(rows)}
+    there = [(row.name.partition(",")[0], row.median) for row in reversed(rows)]
+    medians = {name: median for name, median in there if median is not None}
     names = {"step_vs_langgraph": "langgraph", "step_vs_autogen_ask": "autogen-core"}
-    ours = rows[0].median
+    ours = medians["authgate_async"]
     return {name: medians[rival] / ours for name, rival in names.items() if rival in medians}
 
 
