@@ -25,7 +25,7 @@ def action_of(step: Propose, bound: Bound) -> Action:
         actor=step.agent,
         kind=step.kind,
         tool=step.tool,
-        args_digest=sha256(bound.args).digest(),
+        args=bound.args,
         requests=bound.requests,
         proof=step.proof,
     )
@@ -33,5 +33,6 @@ def action_of(step: Propose, bound: Bound) -> Action:
 
 def statement_of(action: Action) -> bytes:
     """Return the bytes that an actor's key signs (`docs/rules.md`, section 3)."""
-    bare = msgspec.structs.replace(action, proof=b"")
+    args_digest = sha256(action.args).digest()
+    bare = msgspec.structs.replace(action, args=args_digest, proof=b"")
     return b"authgate_async action v1\x00" + sha256(_encode(bare)).digest()

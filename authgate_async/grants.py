@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import secrets
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
 from authgate_async.errors import UsageError
-from authgate_async.wire import Grant, Right
+from authgate_async.wire import Constraint, Grant, Right
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+    from typing import Literal
 
     from authgate_async.wire import Kind
 
-__all__ = ["LARGEST", "make_grant", "parse_principal"]
+__all__ = ["LARGEST", "Bounds", "bound_text", "make_grant", "parse_principal"]
+
+Bounds = Mapping[str, object]
+"""What must hold of one argument: bounds by operator, such as `{"ge": 1, "le": 10}`."""
 
 PPM = 1_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -41,6 +47,8 @@ def make_grant(
     cross_domain: bool = False,
     grant_id: str = "",
     parent: str = "",
+    args: Mapping[str, Bounds] | None = None,
+    other_args: Literal["", "any", "none"] = "",
 ) -> Grant:
     """Return the grant in the kernel's terms; an empty `grant_id` gets a new one.
 
@@ -66,7 +74,34 @@ def make_grant(
         epoch=epoch,
         parent=parent,
         cross_domain=cross_domain,
+        constraints=tuple(_constraints(args or {})),
+        other_args=other_args,
     )
+
+
+def _constraints(args: Mapping[str, Bounds]) -> Iterator[Constraint]:
+    for arg, bounds in args.items():
+        for op, bound in bounds.items():
+            try:
+                text = bound_text(bound)
+            except ValueError:
+                raise UsageError(
+                    f"`{op}` of argument `{arg}` has no JSON form; give text, numbers, true or "
+                    "false, or lists of these"
+                ) from None
+            yield Constraint(arg, op, text)
+
+
+def bound_text(bound: object) -> str:
+    """Write what an argument is held against as the kernel takes it.
+
+    Raises:
+        ValueError: it has no JSON form.
+    """
+    try:
+        return json.dumps(bound, allow_nan=False, separators=(",", ":"))
+    except (TypeError, RecursionError) as error:
+        raise ValueError(str(error)) from None
 
 
 def _rights(rights: str | Iterable[str]) -> int:

@@ -19,12 +19,14 @@ __all__ = [
     "DENIAL_CODES",
     "FLAGS",
     "MAX_NAME",
+    "OPERATORS",
     "REFUSAL_CODES",
     "WARNING_CODES",
     "Action",
     "AdvanceEpoch",
     "Change",
     "Changed",
+    "Constraint",
     "Declare",
     "Delegate",
     "Enrol",
@@ -74,11 +76,28 @@ DENIAL_CODES = (
     "epoch_stale",
     "chain_broken",
     "attenuation",
+    "constraint",
     "trust_domain",
 )
 """Every code a kernel can deny with, in the order in which it checks."""
 
 WARNING_CODES = ("low_confidence", "contested_write")
+
+OPERATORS = (
+    "eq",
+    "one_of",
+    "all_in",
+    "prefix",
+    "regex",
+    "not_regex",
+    "le",
+    "ge",
+    "max_len",
+    "absent",
+    "subpath",
+    "host",
+)
+"""What a constraint may hold an argument against (`docs/rules.md`, section 8)."""
 
 REFUSAL_CODES = (
     "permit_forged",
@@ -116,16 +135,16 @@ class Request(_Array, frozen=True):
 class Action(_Array, frozen=True):
     """One tool call that somebody wants to make.
 
-    `id` is unique; the gate uses `RUN:SEQ`. `args_digest` is the SHA-256 of the canonical argument
-    bytes. `proof` is empty, or the actor's Ed25519 signature over the action's statement
-    (`docs/rules.md`, section 3).
+    `id` is unique; the gate uses `RUN:SEQ`. `args` are the canonical argument bytes, at most
+    64 KiB; the kernel makes their digest. `proof` is empty, or the actor's Ed25519 signature over
+    the action's statement (`docs/rules.md`, section 3).
     """
 
     id: str
     actor: str
     kind: str
     tool: str
-    args_digest: bytes
+    args: bytes
     requests: tuple[Request, ...]
     governs_humans: tuple[str, ...] = ()
     flags: _Count = 0
@@ -192,11 +211,23 @@ class Redeemed(_Array, frozen=True):
     sentence: str
 
 
+class Constraint(_Array, frozen=True):
+    """What must hold of the argument `arg`: one of `OPERATORS`, and what it is held against.
+
+    `bound` is JSON text (`docs/rules.md`, section 8).
+    """
+
+    arg: str
+    op: str
+    bound: str
+
+
 class Grant(_Array, frozen=True):
     """A capability: `holder` may do `rights` to the resource within `scope`.
 
     An empty `parent` makes it a root. `cross_domain` lets it reach a resource of another trust
-    domain.
+    domain. All of `constraints` must hold; `other_args` says whether arguments that they do not
+    name are free: `any`, `none`, or empty, which is `none` where there are constraints, else `any`.
     """
 
     id: str
@@ -211,6 +242,8 @@ class Grant(_Array, frozen=True):
     epoch: _Count = 0
     parent: str = ""
     cross_domain: bool = False
+    constraints: tuple[Constraint, ...] = ()
+    other_args: str = ""
 
 
 class Enrol(_Array, frozen=True, tag="enrol"):

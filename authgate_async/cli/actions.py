@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 import msgspec
 
 from authgate_async.backends import Backend, make_kernel
-from authgate_async.canonical import canonical, digest
+from authgate_async.canonical import canonical
 from authgate_async.cli.lines import numbered, parse_line, refuse
 from authgate_async.errors import ArgumentError, PolicyError
 from authgate_async.policy.problems import Problem, quote
@@ -115,7 +115,7 @@ class Judge:
             actor=line.actor,
             kind=line.kind,
             tool=line.tool,
-            args_digest=digest(args),
+            args=args,
             requests=requests,
             governs_humans=line.governs_humans,
             flags=sum(1 << FLAGS.index(flag) for flag in set(line.flags)),

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 __all__ = [
+    "ArgForm",
     "GrantForm",
     "LimitsForm",
     "PolicyForm",
@@ -64,6 +65,21 @@ Expiry = Annotated[
 Epoch = Annotated[int, _count("the epoch in which the grant was made", 2**63 - 1, 0)]
 Public = Annotated[bool, Meta(description="true if everybody may read it")]
 CrossDomain = Annotated[bool, Meta(description="true if it reaches into another trust domain")]
+_VALUES = "a list of text, numbers, true or false, at least one"
+Values = Annotated[tuple[Any, ...], Meta(description=_VALUES, extra_json_schema={"minItems": 1})]
+Value = Annotated[Any, Meta(description="the one value that the argument may have")]
+Text = Annotated[str, Meta(description="text")]
+Pattern = Annotated[str, Meta(description="a pattern of docs/rules.md, section 8")]
+Number = Annotated[int | float, Meta(description="a number")]
+Length = Annotated[int, _count("the most characters or elements", 2**53 - 1, 0)]
+Absent = Annotated[Literal[True], Meta(description="true: the argument must be left out")]
+Hosts = Annotated[
+    str | tuple[str, ...],
+    Meta(description="a host, *.DOMAIN for all hosts below it, or a list of such"),
+]
+OtherArgs = Annotated[
+    Literal["any", "none"], Meta(description="any or none: whether other arguments are free")
+]
 Enabled = Annotated[bool, Meta(description="true if the tool can be called")]
 Source = Annotated[
     str,
@@ -132,6 +148,28 @@ class ResourceForm(_Form, frozen=True, kw_only=True):
     trust_domain: Domain = ""
 
 
+class ArgForm(_Form, frozen=True, kw_only=True):
+    """What must hold of one argument of a call; all of it must."""
+
+    eq: Value | UnsetType = UNSET
+    one_of: Values | UnsetType = UNSET
+    all_in: Values | UnsetType = UNSET
+    prefix: Text | UnsetType = UNSET
+    regex: Pattern | UnsetType = UNSET
+    not_regex: Pattern | UnsetType = UNSET
+    le: Number | UnsetType = UNSET
+    ge: Number | UnsetType = UNSET
+    max_len: Length | UnsetType = UNSET
+    absent: Absent | UnsetType = UNSET
+    subpath: Text | UnsetType = UNSET
+    host: Hosts | UnsetType = UNSET
+
+
+Args = Annotated[
+    dict[str, ArgForm], Meta(description="what must hold of the arguments of a call, by name")
+]
+
+
 class GrantForm(_Form, frozen=True, kw_only=True):
     """What one holder may do with one resource; its id is made from its content if it has none."""
 
@@ -145,6 +183,8 @@ class GrantForm(_Form, frozen=True, kw_only=True):
     epoch: Epoch = 0
     parent: Name | UnsetType = UNSET
     cross_domain: CrossDomain = False
+    args: Args = {}
+    other_args: OtherArgs | UnsetType = UNSET
 
 
 class ToolForm(_Form, frozen=True, kw_only=True):

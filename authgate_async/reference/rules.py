@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from authgate_async.reference.chain import Fault, walk
+from authgate_async.reference.constraints.judge import forbidden
 from authgate_async.reference.malformed import (
     MAX_ENTRIES,
     cut,
@@ -58,8 +59,9 @@ class _Answer(NamedTuple):
 
 
 def action_digest(action: Action) -> bytes:
-    """Digest an action without its proof."""
-    bare = msgspec.structs.replace(action, proof=b"")
+    """Digest an action without its proof, and with the digest of its arguments for them."""
+    args_digest = sha256(action.args).digest()
+    bare = msgspec.structs.replace(action, args=args_digest, proof=b"")
     return sha256(msgspec.msgpack.encode(bare)).digest()
 
 
@@ -88,7 +90,7 @@ def decide(registry: Registry, action: Action, moment: Moment) -> Verdict:
         actor=told.actor,
         kind=told.kind,
         tool=told.tool,
-        args_digest=told.args_digest,
+        args_digest=sha256(action.args).digest(),
         requests=told.requests,
         permitted=permitted,
         violations=tuple(violations),
@@ -186,8 +188,9 @@ def _candidates(
         grant = entered.grant
         if grant.rights & request.right:
             chain = walk(registry, grant, now, min_epoch)
+            broken = [("constraint", why) for why in forbidden(chain.links, action.args)]
             beyond = [] if grant.cross_domain else foreign
-            yield _Answer(request, chain.faults + beyond, chain.links)
+            yield _Answer(request, chain.faults + broken + beyond, chain.links)
 
 
 def _is_public(registry: Registry, request: Request) -> bool:

@@ -3,7 +3,6 @@
 //! `cargo run --release -p authgate-kernel --example cost`
 #![expect(clippy::print_stdout, reason = "this program prints its figures")]
 
-use std::borrow::Cow;
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -113,6 +112,8 @@ fn enter(kernel: &Kernel, agents: &[String]) -> Result<(), KernelError> {
                     epoch: 0,
                     parent: "",
                     cross_domain: false,
+                    constraints: Vec::new(),
+                    other_args: "",
                 };
                 Change::Register(Register { grant })
             })
@@ -141,7 +142,7 @@ fn actions(agents: &[String]) -> Vec<u8> {
             actor,
             kind: "machine",
             tool: "file_read",
-            args_digest: Cow::Borrowed(&DIGEST),
+            args: b"{}",
             requests: vec![
                 Request {
                     rtype: "file",
@@ -164,9 +165,3 @@ fn actions(agents: &[String]) -> Vec<u8> {
         .collect();
     encode(&actions)
 }
-
-/// SHA-256 of `{}`.
-const DIGEST: [u8; 32] = [
-    0x44, 0x13, 0x6f, 0xa3, 0x55, 0xb3, 0x67, 0x8a, 0x11, 0x46, 0xad, 0x16, 0xf7, 0xe8, 0x64, 0x9e,
-    0x94, 0xfb, 0x4f, 0xc2, 0x1f, 0xe7, 0x7e, 0x83, 0x10, 0xc0, 0x60, 0xf6, 0x1c, 0xaa, 0xff, 0x8a,
-];

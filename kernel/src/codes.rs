@@ -42,6 +42,8 @@ codes! {
         ChainBroken = "chain_broken",
         /// A link is wider than its parent.
         Attenuation = "attenuation",
+        /// A grant does not allow these arguments.
+        Constraint = "constraint",
         /// The resource is in another trust domain.
         TrustDomain = "trust_domain",
     }

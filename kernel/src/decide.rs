@@ -44,7 +44,8 @@ pub(crate) fn decide<'a>(
     moment: Moment<'a>,
     scratch: &mut Writer,
 ) -> Verdict<'a> {
-    let digest = digest(action, scratch);
+    let args_digest: Hash = Sha256::digest(action.args).into();
+    let digest = digest(action, &args_digest, scratch);
     let case = Case::new(registry, action, &digest, moment.now);
     let mut findings = Findings::default();
     let flaws = malformed::in_action(action, |flaw| findings.deny(Denial::Malformed, flaw));
@@ -75,7 +76,7 @@ pub(crate) fn decide<'a>(
         actor: action.actor,
         kind: action.kind,
         tool: action.tool,
-        args_digest: Cow::Borrowed(&action.args_digest),
+        args_digest: Cow::Owned(args_digest.to_vec()),
         requests: action.requests.clone(),
         permitted,
         violations: findings.violations,
@@ -99,10 +100,10 @@ pub(crate) fn decide<'a>(
     verdict
 }
 
-/// SHA-256 of the action's encoding without its proof.
-fn digest(action: &Action<'_>, scratch: &mut Writer) -> Hash {
+/// The action's digest, as section 3 of the rules has it.
+fn digest(action: &Action<'_>, args_digest: &Hash, scratch: &mut Writer) -> Hash {
     scratch.out.clear();
-    action.write_unproven(scratch);
+    action.write_digested(args_digest, scratch);
     Sha256::digest(&scratch.out).into()
 }
 

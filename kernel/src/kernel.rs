@@ -330,7 +330,7 @@ mod tests {
             actor: "a",
             kind: "human",
             tool: "t",
-            args_digest: vec![0; 32].into(),
+            args: &[],
             requests: Vec::new(),
             governs_humans: Vec::new(),
             flags: 0,

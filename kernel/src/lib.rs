@@ -9,6 +9,7 @@
 //! | `decide` | one action through every rule |
 //! | `rules` | the rules, a file each |
 //! | `chain` | delegation chains and their faults |
+//! | `constraints` | what a grant says about arguments |
 //! | `scope` | which scope covers which |
 //! | `registry` | what is known, indexed by hash |
 //! | `permit` | signs batches; the only place that verifies a permit |
@@ -23,6 +24,7 @@
 mod chain;
 pub mod codec;
 pub mod codes;
+mod constraints;
 mod decide;
 pub mod error;
 mod json;

@@ -4,7 +4,6 @@ What is drawn is biased towards near misses: few names, scopes over a small alph
 epochs around the present.
 """
 
-from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -99,7 +98,7 @@ ACTION_FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "min_epoch": epoch,
     "proof": st.sampled_from([bytes(64), b"x"]),
 }
-READER = Action("x", "b", "machine", "t", sha256(ARGS).digest(), (Request("f", "a", "a", 1),))
+READER = Action("x", "b", "machine", "t", ARGS, (Request("f", "a", "a", 1),))
 actions = _varied(READER, ACTION_FIELDS)
 
 
@@ -259,7 +258,7 @@ def test_contested_writes_give_the_same_bytes(crowd: list[Change], moment: int) 
     for change in [*people, *crowd]:
         twins.step("change", [change], 0)
     writes = (Request("f", "a", "a/b", 2),)
-    asking = [Action("x", n, k, "t", bytes(32), writes) for n in "ab" for k in ("human", "machine")]
+    asking = [Action("x", n, k, "t", ARGS, writes) for n in "ab" for k in ("human", "machine")]
     twins.step("decide", asking, moment)
 
 
@@ -275,7 +274,7 @@ def _damaged(draw: st.DrawFn, whole: bytes) -> bytes:
 
 
 WHOLE = {
-    "decide": encode([Action("x", "b", "machine", "t", bytes(32), (Request("f", "a", "", 1),))]),
+    "decide": encode([Action("x", "b", "machine", "t", ARGS, (Request("f", "a", "", 1),))]),
     "change": encode([Enrol("c", "human"), Register(Grant("g", "b", "machine", "f", "a", "", 1))]),
     "redeem": encode([Redemption(b"permit", "t", ARGS)]),
 }

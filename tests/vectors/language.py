@@ -6,7 +6,6 @@ reference kernel to that, and only then writes down the sentences and bytes.
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -150,7 +149,7 @@ READ = (ask(),)
 
 def act(*requests: Request, **fields: object) -> Action:
     """Make an action of `bot`; with no requests it asks to read `folder:notes`."""
-    action = Action("a-1", "bot", "machine", TOOL, sha256(ARGS).digest(), requests or READ)
+    action = Action("a-1", "bot", "machine", TOOL, ARGS, requests or READ)
     return msgspec.structs.replace(action, **fields)
 
 

@@ -30,6 +30,8 @@ TOPICS = (
     "principals",
     "grants",
     "chains",
+    "bounds",
+    "constraints",
     "changes",
     "resources",
     "permits",

@@ -6,14 +6,13 @@
 
 mod document;
 mod fields;
-mod value;
+pub(crate) mod value;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
 
 use self::document::{Document, Principal, Resource};
 use crate::error::JsonError;
@@ -173,6 +172,8 @@ fn claims<'a>(document: &'a Document, ids: &'a [String]) -> impl Iterator<Item =
                 epoch: claim.epoch,
                 parent: "",
                 cross_domain: false,
+                constraints: Vec::new(),
+                other_args: "",
             };
             (
                 format!("registry.claims[{place}]"),
@@ -193,7 +194,7 @@ fn action(action: &document::Action) -> Action<'_> {
         actor: &action.actor.name,
         kind: action.actor.kind,
         tool: &action.tool,
-        args_digest: Cow::Owned(Sha256::digest([]).to_vec()),
+        args: &[],
         requests: requests.collect(),
         governs_humans: action.governs_humans.iter().map(String::as_str).collect(),
         flags: action.flags,

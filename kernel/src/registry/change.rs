@@ -214,7 +214,9 @@ impl Registry {
     fn enter(&mut self, holder: Number, grant: &Grant<'_>) -> Result<(), Refused> {
         let resource = self.intern_resource(grant.rtype, grant.name)?;
         let scope = self.scopes.intern(0, grant.scope)?;
+        let constraints = self.intern_constraints(grant)?;
         let mut record = Record::new(holder, resource, scope);
+        record.constraints = constraints;
         record.expires_at = grant.expires_at;
         record.epoch = grant.epoch;
         record.rights = low_bits(grant.rights);
@@ -225,6 +227,14 @@ impl Registry {
         self.grants.enter(grant.id, grant.parent, record)?;
         self.reseat(place, before)?;
         Ok(())
+    }
+
+    fn intern_constraints(&mut self, grant: &Grant<'_>) -> Result<Number, Refused> {
+        let interned = self.constraints.intern(grant)?;
+        interned.map_err(|(place, why)| {
+            let sentence = format!("`grant.constraints[{place}].bound` {why}");
+            Refused::denial(Denial::Malformed, sentence)
+        })
     }
 
     fn reseat(

@@ -2,6 +2,7 @@
 //! look-ups by borrowed keys.
 //!
 //! - `names`: interned text
+//! - `shared`: constraints, each set of them once
 //! - `grants`: grants, and who holds what
 //! - `writers`: who may write where, for contested writes
 //! - `change`: the changes, and when they are refused
@@ -9,13 +10,17 @@
 mod change;
 mod grants;
 mod names;
+mod shared;
 mod writers;
 
 use ahash::RandomState;
 use ed25519_dalek::VerifyingKey;
 
+use crate::constraints::Constraints;
+
 pub(crate) use grants::{Grants, NONE, Record};
 use names::Names;
+use shared::Shared;
 use writers::Writers;
 
 /// The number of a principal, a resource, a scope, a trust domain, or a grant (in order of entry).
@@ -103,6 +108,7 @@ pub(crate) struct Registry {
     domains: Names,
     scopes: Names,
     pub(crate) grants: Grants,
+    constraints: Shared,
     writers: Writers,
     epoch: u64,
 }
@@ -123,6 +129,7 @@ impl Registry {
             domains,
             scopes: names(),
             grants: Grants::new(names(), hasher.clone()),
+            constraints: Shared::new(names()),
             writers: Writers::new(hasher.clone()),
             epoch: 0,
         }
@@ -162,6 +169,11 @@ impl Registry {
         self.domains.get(number)
     }
 
+    /// What a grant says about arguments; `None` if it leaves them free.
+    pub(crate) fn constraints(&self, grant: &Record) -> Option<&Constraints> {
+        self.constraints.get(grant.constraints)
+    }
+
     /// Whether anybody but `known` may write to the resource at exactly this scope.
     pub(crate) fn is_contested(
         &self,
@@ -187,6 +199,7 @@ impl Registry {
             + self.principals.capacity() * size_of::<Principal>()
             + self.natures.capacity() * size_of::<Nature>()
             + self.grants.footprint()
+            + self.constraints.footprint()
             + self.writers.footprint()
     }
 }

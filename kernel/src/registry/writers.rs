@@ -212,6 +212,8 @@ mod tests {
                 epoch: 0,
                 parent: "",
                 cross_domain: false,
+                constraints: Vec::new(),
+                other_args: "",
             };
             assert_eq!(
                 registry.apply(&Change::Register(Register { grant }), 0),

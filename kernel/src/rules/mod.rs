@@ -4,16 +4,20 @@
 //! - `malformed`: every field is well formed
 //! - `forbidden_flag`, `unowned_machine`, `machine_dominion`, `identity_mismatch`: the whole action
 //! - `no_grant`: each request, and with it the choice among the grants that cover it
+//! - `constraint`: the arguments, against each grant of a chain
 //! - `trust_domain`: the actor's domain against the resource's
 //! - `contested_write`, `low_confidence`: the warnings
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 use crate::codes::{Denial, Warning};
+use crate::constraints::Arguments;
 use crate::registry::{Kind, Number, Principal, Registry};
 use crate::tree::Hash;
 use crate::wire::{Action, Finding};
 
+pub(crate) mod constraint;
 pub(crate) mod contested_write;
 pub(crate) mod forbidden_flag;
 pub(crate) mod identity_mismatch;
@@ -37,6 +41,7 @@ pub(crate) struct Case<'a> {
     pub(crate) kind: Option<Kind>,
     /// The number of the actor, if it is enrolled.
     pub(crate) actor: Option<Number>,
+    args: OnceCell<Option<Arguments>>,
 }
 
 impl<'a> Case<'a> {
@@ -55,11 +60,18 @@ impl<'a> Case<'a> {
             now,
             kind,
             actor,
+            args: OnceCell::new(),
         }
     }
 
     pub(crate) fn principal(&self) -> Option<&'a Principal> {
         self.registry.principal(self.actor?)
+    }
+
+    /// The action's arguments, read when the first grant asks; `None` if they cannot be read.
+    pub(crate) fn args(&self) -> Option<&Arguments> {
+        let read = || Arguments::read(self.action.args);
+        self.args.get_or_init(read).as_ref()
     }
 
     /// The least epoch of a grant that counts.

@@ -3,6 +3,7 @@
 
 use std::cmp::Reverse;
 
+use super::constraint::{self, Forbidden};
 use super::{Case, Findings, trust_domain};
 use crate::chain::{self, Fault, Links};
 use crate::codes::Denial;
@@ -40,12 +41,14 @@ impl Sound {
 struct Faulty {
     number: Number,
     faults: Vec<Fault>,
+    forbidden: Vec<Forbidden>,
     foreign: bool,
 }
 
 impl Faulty {
     fn rank(&self) -> (usize, Number) {
-        (self.faults.len() + usize::from(self.foreign), self.number)
+        let faults = self.faults.len() + self.forbidden.len() + usize::from(self.foreign);
+        (faults, self.number)
     }
 }
 
@@ -122,8 +125,9 @@ fn choose(
     for (number, grant) in held.filter(|(_, grant)| grant.allows(right)) {
         let mut faults = Vec::new();
         let links = chain::walk(case.registry, number, case.now, case.floor(), &mut faults);
+        let forbidden = constraint::forbidden(case, &links);
         let foreign = foreign && !grant.cross_domain;
-        if faults.is_empty() && !foreign {
+        if faults.is_empty() && forbidden.is_empty() && !foreign {
             let sound = Sound {
                 number,
                 confidence: grant.confidence,
@@ -139,6 +143,7 @@ fn choose(
             let flawed = Faulty {
                 number,
                 faults,
+                forbidden,
                 foreign,
             };
             if least
@@ -164,6 +169,9 @@ fn tell(
 ) {
     for fault in &faulty.faults {
         findings.deny(fault.code(), fault.sentence(case.registry));
+    }
+    for forbidden in &faulty.forbidden {
+        constraint::tell(case, *forbidden, findings);
     }
     if faulty.foreign {
         findings.deny(

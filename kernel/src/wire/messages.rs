@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::{Wire, positional};
 use crate::codec::{Reader, Writer};
 use crate::error::DecodeError;
+use crate::tree::Hash;
 
 positional! {
     /// One resource and one right that an action asks for.
@@ -31,8 +32,8 @@ positional! {
         kind: &'a str,
         /// The tool's name.
         tool: &'a str,
-        /// SHA-256 of the argument bytes.
-        args_digest: Cow<'a, [u8]>,
+        /// The argument bytes.
+        args: &'a [u8],
         /// What it needs.
         requests: Vec<Request<'a>>,
         /// Humans that it would govern.
@@ -47,14 +48,15 @@ positional! {
 }
 
 impl Action<'_> {
-    /// Appends the encoding of this action with an empty proof: what its digest is over.
-    pub(crate) fn write_unproven(&self, writer: &mut Writer) {
+    /// Appends what the action's digest is over: its encoding with an empty proof, and with the
+    /// digest of its arguments in their place.
+    pub(crate) fn write_digested(&self, args_digest: &Hash, writer: &mut Writer) {
         writer.array(Self::FIELDS);
         self.id.write(writer);
         self.actor.write(writer);
         self.kind.write(writer);
         self.tool.write(writer);
-        self.args_digest.write(writer);
+        writer.bytes(args_digest);
         self.requests.write(writer);
         self.governs_humans.write(writer);
         self.flags.write(writer);

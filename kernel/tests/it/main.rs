@@ -7,6 +7,7 @@
 
 mod attenuation;
 mod change;
+mod constraints;
 mod contested;
 mod decide;
 mod json;
