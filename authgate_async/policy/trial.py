@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from authgate_async.backends import make_kernel
+from authgate_async.policy.conflict import conflict
 from authgate_async.policy.locate import line_of, locate
 from authgate_async.policy.problems import Problem, quote
 from authgate_async.tools.folders import ToolFailure
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["Trial", "try_policy"]
 
 _SECRET_BYTES = 32
+_MAX_LINKS = 16
 
 
 class Trial(msgspec.Struct, frozen=True):
@@ -64,7 +66,12 @@ def try_policy(policy: Policy, text: str, now: int, backend: Backend = "auto") -
         return Trial(tuple(refused))
     doubts = sorted(
         (line_of(lines, where), sentence)
-        for where, sentence in (*_unowned(policy), *_placeless(policy), *_vain(kernel, policy, now))
+        for where, sentence in (
+            *_unowned(policy),
+            *_placeless(policy),
+            *_vain(kernel, policy, now),
+            *_contradictory(policy),
+        )
     )
     return Trial((), tuple(Problem(file, line, sentence) for line, sentence in doubts))
 
@@ -126,6 +133,17 @@ def _vain(kernel: Kernel, policy: Policy, now: int) -> Iterator[tuple[Path, str]
             why = violations[0][1].replace(f"`{names[index]}`", f"`{grant.id}`")
             sentence = f"grant {quote(grant.id)} can permit nothing: {why}"
             yield ("grants", index), f"{sentence}; mend or remove it"
+
+
+def _contradictory(policy: Policy) -> Iterator[tuple[Path, str]]:
+    known = {grant.id: grant for grant in policy.grants}
+    for index, grant in enumerate(policy.grants):
+        chain = [grant]
+        while (parent := known.get(chain[-1].parent)) and len(chain) < _MAX_LINKS:
+            chain.append(parent)
+        if why := conflict(chain):
+            sentence = f"grant {quote(grant.id)} can permit nothing: {why}"
+            yield ("grants", index, "args"), f"{sentence}; mend or remove it"
 
 
 def _fresh_names(policy: Policy) -> list[str]:

@@ -1,0 +1,119 @@
+"""Contradictions between bounds on arguments are found, and nothing else is called one."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from authgate_async.policy import load
+from authgate_async.policy.conflict import conflict
+from authgate_async.policy.trial import try_policy
+from authgate_async.reference.constraints.judge import forbidden
+from authgate_async.wire import Constraint, Grant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def _grant(other_args: str = "", grant_id: str = "g", **bounds: object) -> Grant:
+    """A grant with bounds, each named `ARG_OP`."""
+    pairs = [(name.split("_", 1), json.dumps(bound)) for name, bound in bounds.items()]
+    constraints = tuple(Constraint(arg, op, bound) for (arg, op), bound in pairs)
+    return Grant(
+        grant_id, "b", "machine", "f", "n", "", 1, constraints=constraints, other_args=other_args
+    )
+
+
+CONTRADICTIONS = [
+    ([_grant(a_absent=True, a_le=1)], "argument `a` must be left out, and `le` asks for it"),
+    ([_grant(a_ge=3, a_le=2)], "argument `a` must be at least 3 and at most 2"),
+    ([_grant(a_ge=3), _grant(a_le=2)], "argument `a` must be at least 3 and at most 2"),
+    ([_grant(a_prefix="x", a_le=2)], "the bounds of argument `a` ask for different types"),
+    ([_grant(a_max_len=2, a_le=2)], "the bounds of argument `a` ask for different types"),
+    ([_grant(a_eq=3, a_le=2)], "no value that is allowed for argument `a` passes all its bounds"),
+    ([_grant(a_one_of=[1, "x"]), _grant(a_eq="y")], "no value that is allowed for argument `a`"),
+    ([_grant(a_le=1), _grant("none", "p")], "grant `p` does not allow argument `a`, which grant"),
+    ([_grant(b_le=1), _grant("", "p", a_le=1)], "grant `p` does not allow argument `b`, which"),
+]
+
+
+@pytest.mark.parametrize(("chain", "why"), CONTRADICTIONS)
+def test_a_contradiction_is_told(chain: list[Grant], why: str) -> None:
+    """Within a grant and over its chain, with the argument and what is asked of it."""
+    assert conflict(chain).startswith(why)
+
+
+SOUND = [
+    [_grant()],
+    [_grant("none"), _grant()],
+    [_grant(a_absent=True), _grant("none")],
+    [_grant(a_le=2), _grant("any")],
+    [_grant(a_le=2, a_ge=2)],
+    [_grant(a_one_of=[1, 9], a_ge=5), _grant(a_le=9)],
+    [_grant(a_max_len=2, a_all_in=["x"])],
+    [_grant(a_eq={"b": 1})],
+]
+
+
+@pytest.mark.parametrize("chain", SOUND)
+def test_what_can_be_passed_is_no_contradiction(chain: list[Grant]) -> None:
+    """Narrow is not impossible."""
+    assert conflict(chain) == ""
+
+
+bounds = st.one_of(
+    st.tuples(st.sampled_from(["le", "ge", "max_len"]), st.integers(0, 3)),
+    st.tuples(st.sampled_from(["prefix", "regex", "not_regex"]), st.sampled_from(["", "a", "ab"])),
+    st.tuples(st.just("eq"), st.sampled_from([0, 1, "a", ["a"]])),
+    st.tuples(st.sampled_from(["one_of", "all_in"]), st.sampled_from([["a", 1], [2], ["ab"]])),
+    st.just(("absent", True)),
+)
+grants = st.builds(
+    lambda pairs, other: Grant(
+        "g", "b", "machine", "f", "n", "", 1,
+        constraints=tuple(Constraint(arg, op, json.dumps(bound)) for arg, (op, bound) in pairs),
+        other_args=other,
+    ),
+    st.lists(st.tuples(st.sampled_from("xy"), bounds), max_size=3),
+    st.sampled_from(["", "any", "none"]),
+)  # fmt: skip
+values = st.sampled_from([None, 0, 1, 2, 3, "", "a", "ab", [], ["a"], ["a", 1], [2]])
+
+
+@settings(max_examples=500, derandomize=True, deadline=None)
+@given(st.lists(grants, min_size=1, max_size=3), values, values)
+def test_no_call_passes_a_contradiction(chain: list[Grant], x: object, y: object) -> None:
+    """Whatever passes all grants of a chain is proof that there is none."""
+    if not list(forbidden(chain, json.dumps({"x": x, "y": y}).encode())):
+        assert conflict(chain) == ""
+
+
+def test_a_check_tells_the_line_of_a_contradiction(write: Callable[[str], Path]) -> None:
+    """`policy check` doubts a grant whose bounds no call can pass, and only that one."""
+    text = """
+[[principals]]
+name = "ann"
+kind = "human"
+[[grants]]
+holder = "human:ann"
+resource = "compute:x"
+rights = ["delegate", "execute"]
+id = "up"
+args.n = { le = 5 }
+[[grants]]
+holder = "human:ann"
+resource = "compute:x"
+rights = ["execute"]
+id = "down"
+parent = "up"
+args.n = { ge = 6 }
+"""
+    policy = load(write(text))
+    doubts = [(one.line, one.sentence) for one in try_policy(policy, text, 1, "python").doubtful]
+    why = "argument `n` must be at least 6 and at most 5"
+    assert doubts == [(17, f"grant `down` can permit nothing: {why}; mend or remove it")]
