@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Literal, Unpack
 
-    from authgate_async.grants import Bounds
+    from authgate_async.grants import Bounds, Budget
     from authgate_async.wire import Change, Changed, Kind
 
 __all__ = ["Authority", "GrantOptions"]
@@ -28,7 +28,8 @@ class GrantOptions(TypedDict, total=False):
     (default: the current one), `cross_domain` lets it reach another trust domain (default: no),
     `grant_id` is its name (default: a new one). `args` says by name what must hold of the arguments
     of a call, such as `{"amount": {"le": 10}}` (`docs/policy.md` has the operators); arguments that
-    it does not name are refused then, unless `other_args` is `any`.
+    it does not name are refused then, unless `other_args` is `any`. `budget` is what the grant and
+    all that is handed on from it may use together, such as `{"calls": 10}` (default: no limit).
     """
 
     scope: str
@@ -39,6 +40,7 @@ class GrantOptions(TypedDict, total=False):
     grant_id: str
     args: Mapping[str, Bounds]
     other_args: Literal["any", "none"]
+    budget: Budget
 
 
 class Authority(ABC):

@@ -6,7 +6,7 @@ import json
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from authgate_async.errors import UsageError
 from authgate_async.wire import Constraint, Grant, Right
@@ -17,12 +17,35 @@ if TYPE_CHECKING:
 
     from authgate_async.wire import Kind
 
-__all__ = ["LARGEST", "Bounds", "bound_text", "make_grant", "parse_principal"]
+__all__ = [
+    "LARGEST",
+    "Bounds",
+    "Budget",
+    "bound_text",
+    "limits_of",
+    "make_grant",
+    "parse_principal",
+]
 
 Bounds = Mapping[str, object]
 """What must hold of one argument: bounds by operator, such as `{"ge": 1, "le": 10}`."""
 
+
+class Budget(TypedDict, total=False):
+    """What a grant and all that is handed on from it may use together; without an entry, no end.
+
+    `calls` and `output_bytes` count, `wall_seconds` are kept in microseconds, `cost` is in the
+    units in which tools declare theirs.
+    """
+
+    calls: int
+    wall_seconds: float
+    output_bytes: int
+    cost: int
+
+
 PPM = 1_000_000
+_MICROSECONDS = 1_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LARGEST = 2**63 - 1
 
@@ -49,6 +72,7 @@ def make_grant(
     parent: str = "",
     args: Mapping[str, Bounds] | None = None,
     other_args: Literal["", "any", "none"] = "",
+    budget: Budget | None = None,
 ) -> Grant:
     """Return the grant in the kernel's terms; an empty `grant_id` gets a new one.
 
@@ -76,6 +100,7 @@ def make_grant(
         cross_domain=cross_domain,
         constraints=tuple(_constraints(args or {})),
         other_args=other_args,
+        **limits_of(budget or {}),
     )
 
 
@@ -90,6 +115,24 @@ def _constraints(args: Mapping[str, Bounds]) -> Iterator[Constraint]:
                     "false, or lists of these"
                 ) from None
             yield Constraint(arg, op, text)
+
+
+def limits_of(budget: Budget) -> dict[str, int]:
+    """Return a grant's limits in the kernel's terms.
+
+    Raises:
+        UsageError: one is unknown, or not from 0 on.
+    """
+    known = Budget.__annotations__
+    limits: dict[str, int] = {}
+    for name, amount in cast("dict[str, float]", budget).items():
+        unit = _MICROSECONDS if name == "wall_seconds" else 1
+        if name not in known or not 0 <= amount * unit < LARGEST:
+            raise UsageError(
+                f"a budget of {amount} `{name}` makes no sense; give {', '.join(known)} from 0 on"
+            )
+        limits["max_wall_us" if name == "wall_seconds" else f"max_{name}"] = round(amount * unit)
+    return limits
 
 
 def bound_text(bound: object) -> str:

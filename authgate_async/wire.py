@@ -19,6 +19,7 @@ __all__ = [
     "DENIAL_CODES",
     "FLAGS",
     "MAX_NAME",
+    "NO_LIMIT",
     "OPERATORS",
     "REFUSAL_CODES",
     "WARNING_CODES",
@@ -39,6 +40,7 @@ __all__ = [
     "Request",
     "Revoke",
     "Right",
+    "Settlement",
     "SignedVerdict",
     "Verdict",
 ]
@@ -65,6 +67,9 @@ FLAGS = (
 MAX_NAME = 256
 """Bytes of a name of a principal, tool or resource (`docs/rules.md`, section 2)."""
 
+NO_LIMIT = 2**63 - 1
+"""What a grant says that may use as much as there is."""
+
 DENIAL_CODES = (
     "malformed",
     "forbidden_flag",
@@ -78,6 +83,7 @@ DENIAL_CODES = (
     "attenuation",
     "constraint",
     "trust_domain",
+    "budget",
 )
 """Every code a kernel can deny with, in the order in which it checks."""
 
@@ -137,7 +143,8 @@ class Action(_Array, frozen=True):
 
     `id` is unique; the gate uses `RUN:SEQ`. `args` are the canonical argument bytes, at most
     64 KiB; the kernel makes their digest. `proof` is empty, or the actor's Ed25519 signature over
-    the action's statement (`docs/rules.md`, section 3).
+    the action's statement (`docs/rules.md`, section 3). What follows it is what the call may use
+    at most: it is reserved from the budgets of the grants that permit it, and no digest is over it.
     """
 
     id: str
@@ -150,6 +157,9 @@ class Action(_Array, frozen=True):
     flags: _Count = 0
     min_epoch: _Count = 0
     proof: bytes = b""
+    wall_us: _Count = 0
+    output_bytes: _Count = 0
+    cost: _Count = 0
 
 
 class Verdict(_Array, frozen=True):
@@ -205,10 +215,29 @@ class Redemption(_Array, frozen=True):
 
 
 class Redeemed(_Array, frozen=True):
-    """The answer: an empty `code` means that the call may start, once, now."""
+    """The answer: an empty `code` means that the call may start, once, now.
+
+    If it is `budgeted`, its end must be told by a `Settlement`.
+    """
 
     code: str
     sentence: str
+    budgeted: bool = False
+
+
+class Settlement(_Array, frozen=True):
+    """What became of a permitted call: what it used is charged, and the rest given back.
+
+    `nonce` is its verdict's. One whose permit was not `redeemed` gives back nothing that a redeemed
+    one holds; one that never `started` has used nothing.
+    """
+
+    nonce: bytes
+    redeemed: bool
+    started: bool
+    wall_us: _Count = 0
+    output_bytes: _Count = 0
+    cost: _Count = 0
 
 
 class Constraint(_Array, frozen=True):
@@ -228,6 +257,7 @@ class Grant(_Array, frozen=True):
     An empty `parent` makes it a root. `cross_domain` lets it reach a resource of another trust
     domain. All of `constraints` must hold; `other_args` says whether arguments that they do not
     name are free: `any`, `none`, or empty, which is `none` where there are constraints, else `any`.
+    The four limits are for all calls that rest on it, or on what is handed on from it, together.
     """
 
     id: str
@@ -244,6 +274,10 @@ class Grant(_Array, frozen=True):
     cross_domain: bool = False
     constraints: tuple[Constraint, ...] = ()
     other_args: str = ""
+    max_calls: _Count = NO_LIMIT
+    max_wall_us: _Count = NO_LIMIT
+    max_output_bytes: _Count = NO_LIMIT
+    max_cost: _Count = NO_LIMIT
 
 
 class Enrol(_Array, frozen=True, tag="enrol"):

@@ -23,14 +23,16 @@ from authgate_async.messages import Applied, Apply, Decided, Propose
 from authgate_async.wire import Action, Changed, SignedVerdict, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from authgate_async.actors.mailbox import Inbox
     from authgate_async.actors.reference import Ref
     from authgate_async.backends import Kernel
+    from authgate_async.launchers.protocol import Limits
     from authgate_async.log.records import Record
     from authgate_async.messages import Append, GateMessage
     from authgate_async.oplog import Logger
+    from authgate_async.tools.definition import Tool
     from authgate_async.tools.toolset import ToolSet
 
 __all__ = ["Gate"]
@@ -73,7 +75,9 @@ class _Answer(msgspec.Struct, frozen=True, gc=False):
 class Gate:
     """The actor; `now` is in microseconds since the Unix epoch.
 
-    `owed` are records of changes that are in force and not in the log yet; it outlives a crash.
+    `limits` are those of each tool's calls: what a call may use is reserved from the budgets of its
+    grants. `owed` are records of changes that are in force and not in the log yet; it outlives a
+    crash.
     """
 
     def __init__(
@@ -81,6 +85,7 @@ class Gate:
         *,
         kernel: Kernel,
         tools: ToolSet,
+        limits: Mapping[str, Limits],
         log: Ref[Append],
         owed: list[tuple[Record, ...]],
         now: Callable[[], int],
@@ -89,6 +94,7 @@ class Gate:
     ) -> None:
         self._kernel = kernel
         self._tools = tools
+        self._needs = {tool.name: _needs(tool, limits[tool.name]) for tool in tools}
         self._log = log
         self._owed = owed
         self._now = now
@@ -152,7 +158,7 @@ class Gate:
             bound = tool.bind(step.args)
         except ArgumentError as error:
             return self._rejected(step, "bad_arguments", str(error))
-        return _Asked(envelope, action_of(step, bound), bound.args)
+        return _Asked(envelope, action_of(step, bound, self._needs[tool.name]), bound.args)
 
     def _rejected(self, step: Propose, code: str, sentence: str) -> Rejected:
         return Rejected(
@@ -225,6 +231,12 @@ class Gate:
         if not problem:
             self._owed.clear()
         return problem
+
+
+def _needs(tool: Tool, limits: Limits) -> tuple[int, int, int]:
+    """What a call of a tool may use at most: microseconds, bytes of output, units of cost."""
+    output = limits.result_bytes + limits.stdout_bytes + limits.stderr_bytes
+    return limits.wall_ms * 1000, output, tool.cost
 
 
 def _rejection(step: Propose, record: Rejected) -> Decided:

@@ -1,4 +1,4 @@
-"""Grants whose bounds on arguments contradict each other, so that no call can pass them all.
+"""Grants that no call can pass, by their bounds on arguments or their budgets.
 
 What is found is certain; not every contradiction is found: whether two patterns have a text in
 common, say, is not looked into.
@@ -44,7 +44,10 @@ class _Bound(NamedTuple):
 
 
 def conflict(chain: Sequence[Grant]) -> str:
-    """Say why no arguments pass all grants of a chain; empty if nothing was found."""
+    """Say why no call passes all grants of a chain; empty if nothing was found."""
+    spent = next((grant.id for grant in chain if grant.max_calls == 0), "")
+    if spent:
+        return f"grant `{spent}` has a budget of no calls"
     by_arg: defaultdict[str, list[_Bound]] = defaultdict(list)
     for grant in chain:
         for one in grant.constraints:

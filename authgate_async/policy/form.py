@@ -14,6 +14,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 __all__ = [
     "ArgForm",
+    "BudgetForm",
     "GrantForm",
     "LimitsForm",
     "PolicyForm",
@@ -77,6 +78,13 @@ Hosts = Annotated[
     str | tuple[str, ...],
     Meta(description="a host, *.DOMAIN for all hosts below it, or a list of such"),
 ]
+_MOST = 2**53 - 1
+Calls = Annotated[int, _count("how many calls", _MOST, 0)]
+WallSeconds = Annotated[
+    float, Meta(ge=0, le=2**32, description="how long calls may run in all, 0 to 4294967296")
+]
+OutputBytes = Annotated[int, _count("how much calls may put out in all, in bytes", _MOST, 0)]
+Cost = Annotated[int, _count("what calls may cost in all, in the tools' own units", _MOST, 0)]
 OtherArgs = Annotated[
     Literal["any", "none"], Meta(description="any or none: whether other arguments are free")
 ]
@@ -170,6 +178,15 @@ Args = Annotated[
 ]
 
 
+class BudgetForm(_Form, frozen=True, kw_only=True):
+    """What a grant and all that is handed on from it may use together."""
+
+    calls: Calls | UnsetType = UNSET
+    wall_seconds: WallSeconds | UnsetType = UNSET
+    output_bytes: OutputBytes | UnsetType = UNSET
+    cost: Cost | UnsetType = UNSET
+
+
 class GrantForm(_Form, frozen=True, kw_only=True):
     """What one holder may do with one resource; its id is made from its content if it has none."""
 
@@ -185,6 +202,7 @@ class GrantForm(_Form, frozen=True, kw_only=True):
     cross_domain: CrossDomain = False
     args: Args = {}
     other_args: OtherArgs | UnsetType = UNSET
+    budget: BudgetForm = BudgetForm()
 
 
 class ToolForm(_Form, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 from msgspec import UNSET
 
-from authgate_async.grants import bound_text
+from authgate_async.grants import bound_text, limits_of
 from authgate_async.launchers.protocol import Limits
 from authgate_async.policy.form import (
     ArgForm,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator
     from pathlib import Path as FilePath
 
+    from authgate_async.grants import Budget
     from authgate_async.policy.locate import Path
 
 __all__ = ["BUILT_IN", "MAX_ALTERNATIVES", "build"]
@@ -214,6 +215,7 @@ class _Builder:
             cross_domain=form.cross_domain,
             constraints=tuple(self._constraints((*where, "args"), form.args)),
             other_args=form.other_args or "",
+            **limits_of(cast("Budget", msgspec.to_builtins(form.budget))),
         )
         return self._named(where, form, grant)
 

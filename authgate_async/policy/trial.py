@@ -41,6 +41,7 @@ __all__ = ["Trial", "try_policy"]
 
 _SECRET_BYTES = 32
 _MAX_LINKS = 16
+_UNTRIED = frozenset({"constraint", "budget"})
 
 
 class Trial(msgspec.Struct, frozen=True):
@@ -126,8 +127,9 @@ def _vain(kernel: Kernel, policy: Policy, now: int) -> Iterator[tuple[Path, str]
     answers = kernel.decide(msgspec.msgpack.encode(actions), now, os.urandom(_SECRET_BYTES))
     for index, signed in enumerate(msgspec.msgpack.decode(answers, type=list[SignedVerdict])):
         verdict = msgspec.msgpack.decode(signed.verdict, type=Verdict)
-        # The trial has no arguments, and so says nothing of what a grant asks of them.
-        violations = [told for told in verdict.violations if told[0] != "constraint"]
+        # The trial has no arguments, and its calls share the budgets of their ancestors: it says
+        # nothing of these. `conflict` does.
+        violations = [told for told in verdict.violations if told[0] not in _UNTRIED]
         if violations:
             grant = policy.grants[index]
             why = violations[0][1].replace(f"`{names[index]}`", f"`{grant.id}`")
@@ -143,7 +145,7 @@ def _contradictory(policy: Policy) -> Iterator[tuple[Path, str]]:
             chain.append(parent)
         if why := conflict(chain):
             sentence = f"grant {quote(grant.id)} can permit nothing: {why}"
-            yield ("grants", index, "args"), f"{sentence}; mend or remove it"
+            yield ("grants", index), f"{sentence}; mend or remove it"
 
 
 def _fresh_names(policy: Policy) -> list[str]:

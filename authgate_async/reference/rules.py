@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
+from msgspec.structs import astuple
 
 from authgate_async.reference.chain import Fault, walk
 from authgate_async.reference.constraints.judge import forbidden
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Moment", "action_digest", "decide", "statement"]
 
 _CERTAIN = 1_000_000
+_DIGESTED = 10
 _LOW_CONFIDENCE = 800_000
 _OTHER_KIND = {"human": "machine", "machine": "human"}
 
@@ -62,7 +64,7 @@ def action_digest(action: Action) -> bytes:
     """Digest an action without its proof, and with the digest of its arguments for them."""
     args_digest = sha256(action.args).digest()
     bare = msgspec.structs.replace(action, args=args_digest, proof=b"")
-    return sha256(msgspec.msgpack.encode(bare)).digest()
+    return sha256(msgspec.msgpack.encode(astuple(bare)[:_DIGESTED])).digest()
 
 
 def statement(digest: bytes) -> bytes:
@@ -84,6 +86,10 @@ def decide(registry: Registry, action: Action, moment: Moment) -> Verdict:
     confidence = min((answer.confidence for answer in answers), default=0) if permitted else 0
     contested = _contested(registry, action, answers, moment.now)
     told = cut(action)
+    end = _end(answers, moment.expires_at) if permitted else moment.expires_at
+    if permitted:
+        links = (grant for answer in answers for grant in answer.chain)
+        registry.ledger.hold(moment.nonce, links, action, end)
     return Verdict(
         action_id=told.id,
         action_digest=digest,
@@ -101,7 +107,7 @@ def decide(registry: Registry, action: Action, moment: Moment) -> Verdict:
         epoch=registry.epoch,
         nonce=moment.nonce,
         issued_at=moment.now,
-        expires_at=_end(answers, moment.expires_at) if permitted else moment.expires_at,
+        expires_at=end,
         instance=moment.instance,
     )
 
@@ -190,7 +196,9 @@ def _candidates(
             chain = walk(registry, grant, now, min_epoch)
             broken = [("constraint", why) for why in forbidden(chain.links, action.args)]
             beyond = [] if grant.cross_domain else foreign
-            yield _Answer(request, chain.faults + broken + beyond, chain.links)
+            lacking = registry.ledger.lacking(chain.links, action)
+            faults = chain.faults + broken + beyond + lacking
+            yield _Answer(request, faults, chain.links)
 
 
 def _is_public(registry: Registry, request: Request) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from authgate_async.canonical import canonical
-from authgate_async.errors import ArgumentError
+from authgate_async.errors import ArgumentError, ToolDefinitionError
 from authgate_async.launchers.protocol import Folder, Level, Limits, ToolRef
 from authgate_async.tools.folders import Folders, ToolFailure
 from authgate_async.tools.signature import Signature, check_name, locate, read_signature
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Bound", "Tool", "tool"]
 
 _MESSAGE_LIMIT = 300
+_MAX_COST = 2**53
 
 
 class Bound(msgspec.Struct, frozen=True):
@@ -49,11 +50,13 @@ class Tool:
         name: str,
         level: Level,
         limits: Limits,
+        cost: int,
         ref: ToolRef,
     ) -> None:
         self.name = name
         self.level = level
         self.limits = limits
+        self.cost = cost
         self.ref = ref
         self.claims = claims
         self.function = function
@@ -153,6 +156,7 @@ def tool(
     scope: str = "",
     level: Level = "process",
     limits: Limits = Limits(),  # noqa: B008 - frozen
+    cost: int = 0,
     name: str | None = None,
     also: tuple[tuple[str, str, str], ...] = (),
 ) -> Callable[[Callable[..., Any]], Tool]:
@@ -161,8 +165,8 @@ def tool(
     `resource` is `RTYPE:NAME`; in NAME and `scope`, `{param}` stands for the value of that string
     parameter and nothing else. `right` is read, write, execute or delegate. `also` has further
     (resource, scope, right) triples, all of which the call needs. At level `process` each call runs
-    in a process of its own; `inline` is for trusted code on the event loop. `name` defaults to the
-    function's.
+    in a process of its own; `inline` is for trusted code on the event loop. `cost` is what a call
+    takes from the budgets of its grants, in units of your own. `name` defaults to the function's.
 
     Raises:
         ToolDefinitionError: the function or the declaration cannot work; the sentence says what to
@@ -171,10 +175,23 @@ def tool(
 
     def decorate(function: Callable[..., Any]) -> Tool:
         ref = locate(function, level)
+        if not 0 <= cost < _MAX_COST:
+            raise ToolDefinitionError(
+                f"a cost of {cost} makes no sense; give a whole number from 0 on"
+            )
         title = check_name(function.__name__ if name is None else name)
         signature = read_signature(function, title)
         triples = ((resource, scope, right), *also)
         claims = tuple([Claim.parse(title, triple, signature.strings) for triple in triples])
-        return Tool(function, claims, signature, name=title, level=level, limits=limits, ref=ref)
+        return Tool(
+            function,
+            claims,
+            signature,
+            name=title,
+            level=level,
+            limits=limits,
+            cost=cost,
+            ref=ref,
+        )
 
     return decorate

@@ -6,6 +6,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use authgate_kernel::codec::MAX_INT;
 use authgate_kernel::wire::{
     Action, Change, Enrol, Grant, Own, Redemption, Register, Request, SignedVerdict, decode, encode,
 };
@@ -114,6 +115,10 @@ fn enter(kernel: &Kernel, agents: &[String]) -> Result<(), KernelError> {
                     cross_domain: false,
                     constraints: Vec::new(),
                     other_args: "",
+                    max_calls: MAX_INT,
+                    max_wall_us: MAX_INT,
+                    max_output_bytes: MAX_INT,
+                    max_cost: MAX_INT,
                 };
                 Change::Register(Register { grant })
             })
@@ -161,6 +166,9 @@ fn actions(agents: &[String]) -> Vec<u8> {
             flags: 0,
             min_epoch: 0,
             proof: &[],
+            wall_us: 0,
+            output_bytes: 0,
+            cost: 0,
         })
         .collect();
     encode(&actions)

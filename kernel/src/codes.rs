@@ -46,6 +46,8 @@ codes! {
         Constraint = "constraint",
         /// The resource is in another trust domain.
         TrustDomain = "trust_domain",
+        /// A grant has not enough left.
+        Budget = "budget",
     }
 }
 

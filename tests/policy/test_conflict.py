@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -46,6 +47,13 @@ CONTRADICTIONS = [
 def test_a_contradiction_is_told(chain: list[Grant], why: str) -> None:
     """Within a grant and over its chain, with the argument and what is asked of it."""
     assert conflict(chain).startswith(why)
+
+
+def test_a_budget_of_no_calls_is_told() -> None:
+    """Also one further up; any other budget may permit something."""
+    none, some = (msgspec.structs.replace(_grant(grant_id="p"), max_calls=n) for n in (0, 1))
+    assert conflict([_grant(), none]) == "grant `p` has a budget of no calls"
+    assert conflict([_grant(), some]) == ""
 
 
 SOUND = [
@@ -116,4 +124,4 @@ args.n = { ge = 6 }
     policy = load(write(text))
     doubts = [(one.line, one.sentence) for one in try_policy(policy, text, 1, "python").doubtful]
     why = "argument `n` must be at least 6 and at most 5"
-    assert doubts == [(17, f"grant `down` can permit nothing: {why}; mend or remove it")]
+    assert doubts == [(11, f"grant `down` can permit nothing: {why}; mend or remove it")]

@@ -10,7 +10,7 @@ from authgate_async.policy import check, load
 from authgate_async.policy.load import MAX_BYTES, examine
 from authgate_async.policy.rules import BUILT_IN
 from authgate_async.tools import ToolSet
-from authgate_async.wire import Constraint, Declare, Enrol, Grant, Own, Register, Right
+from authgate_async.wire import NO_LIMIT, Constraint, Declare, Enrol, Grant, Own, Register, Right
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,6 +91,14 @@ def test_bounds_of_arguments_reach_the_kernel_as_json(write: Write) -> None:
         Constraint("x", "absent", "true"),
     )
     assert (first.other_args, second.other_args, second.constraints) == ("any", "none", ())
+
+
+def test_a_budget_reaches_the_kernel_in_its_units(write: Write) -> None:
+    """Seconds become microseconds, and what is not there has no end."""
+    text = PEOPLE + _grant(budget="{ calls = 3, wall_seconds = 1.5, cost = 0 }")
+    (grant,) = load(write(text)).grants
+    limits = (grant.max_calls, grant.max_wall_us, grant.max_output_bytes, grant.max_cost)
+    assert limits == (3, 1_500_000, NO_LIMIT, 0)
 
 
 BAD_ARGS = [
@@ -231,6 +239,9 @@ BAD_GRANTS = [
     ({"parent": '"gone"'}, 4, "`parent` names `gone`, which is no grant here"),
     ({"id": '""'}, 4, "`id` is empty"),
     ({"other_args": '"all"'}, 4, "`other_args` cannot be `all`; give any or none"),
+    ({"budget": "{ calls = -1 }"}, 4, "`calls` cannot be `-1`; give how many calls"),
+    ({"budget": "{ call = 1 }"}, 4, "`call` is no key of `budget`; did you mean `calls`?"),
+    ({"budget": "{ wall_seconds = nan }"}, 4, "`wall_seconds` cannot be `nan`"),
     ({"args": "7"}, 4, "`args` is a number; give what must hold"),
     ({"rigths": "1"}, 4, "`rigths` is no key of `grants`; did you mean `rights`?"),
 ]

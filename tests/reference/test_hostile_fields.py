@@ -59,7 +59,7 @@ def _decided(kernel: Any, action: Action) -> tuple[bytes, Verdict]:
 def _digest(action: Action) -> bytes:
     """The digest of an action with that of its arguments in their place."""
     digested = msgspec.structs.replace(action, args=sha256(action.args).digest())
-    return sha256(encode(digested)).digest()
+    return sha256(encode(msgspec.structs.astuple(digested)[:10])).digest()
 
 
 @pytest.mark.parametrize("flaw", ["\n", "x" * 5_000, "\x9b"])

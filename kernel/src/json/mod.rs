@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use self::document::{Document, Principal, Resource};
+use crate::budget::NO_LIMIT;
 use crate::error::JsonError;
 use crate::kernel::Kernel;
 use crate::signing::hex;
@@ -174,6 +175,10 @@ fn claims<'a>(document: &'a Document, ids: &'a [String]) -> impl Iterator<Item =
                 cross_domain: false,
                 constraints: Vec::new(),
                 other_args: "",
+                max_calls: NO_LIMIT,
+                max_wall_us: NO_LIMIT,
+                max_output_bytes: NO_LIMIT,
+                max_cost: NO_LIMIT,
             };
             (
                 format!("registry.claims[{place}]"),
@@ -200,6 +205,9 @@ fn action(action: &document::Action) -> Action<'_> {
         flags: action.flags,
         min_epoch: action.min_epoch,
         proof: &[],
+        wall_us: 0,
+        output_bytes: 0,
+        cost: 0,
     }
 }
 

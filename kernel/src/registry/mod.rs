@@ -16,6 +16,7 @@ mod writers;
 use ahash::RandomState;
 use ed25519_dalek::VerifyingKey;
 
+use crate::budget::Amounts;
 use crate::constraints::Constraints;
 
 pub(crate) use grants::{Grants, NONE, Record};
@@ -109,6 +110,7 @@ pub(crate) struct Registry {
     scopes: Names,
     pub(crate) grants: Grants,
     constraints: Shared,
+    limits: Vec<Amounts>,
     writers: Writers,
     epoch: u64,
 }
@@ -130,6 +132,7 @@ impl Registry {
             scopes: names(),
             grants: Grants::new(names(), hasher.clone()),
             constraints: Shared::new(names()),
+            limits: Vec::new(),
             writers: Writers::new(hasher.clone()),
             epoch: 0,
         }
@@ -174,6 +177,21 @@ impl Registry {
         self.constraints.get(grant.constraints)
     }
 
+    /// What a grant may use in all; `None` if it has no budget.
+    pub(crate) fn limits(&self, grant: Number) -> Option<Amounts> {
+        self.limits_of(self.grants.get(grant)?)
+    }
+
+    /// The same, of a grant at hand.
+    pub(crate) fn limits_of(&self, grant: &Record) -> Option<Amounts> {
+        self.limits.get(grant.limits as usize).copied()
+    }
+
+    /// Whether any grant ever had a budget.
+    pub(crate) const fn has_budgets(&self) -> bool {
+        !self.limits.is_empty()
+    }
+
     /// Whether anybody but `known` may write to the resource at exactly this scope.
     pub(crate) fn is_contested(
         &self,
@@ -200,6 +218,7 @@ impl Registry {
             + self.natures.capacity() * size_of::<Nature>()
             + self.grants.footprint()
             + self.constraints.footprint()
+            + self.limits.capacity() * size_of::<Amounts>()
             + self.writers.footprint()
     }
 }

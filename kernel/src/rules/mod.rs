@@ -6,17 +6,20 @@
 //! - `no_grant`: each request, and with it the choice among the grants that cover it
 //! - `constraint`: the arguments, against each grant of a chain
 //! - `trust_domain`: the actor's domain against the resource's
+//! - `budget`: what is left of each grant of a chain
 //! - `contested_write`, `low_confidence`: the warnings
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
+use crate::budget::Ledger;
 use crate::codes::{Denial, Warning};
 use crate::constraints::Arguments;
 use crate::registry::{Kind, Number, Principal, Registry};
 use crate::tree::Hash;
 use crate::wire::{Action, Finding};
 
+pub(crate) mod budget;
 pub(crate) mod constraint;
 pub(crate) mod contested_write;
 pub(crate) mod forbidden_flag;
@@ -34,6 +37,7 @@ pub(crate) const MAX_ENTRIES: usize = 64;
 /// One action, and what every rule needs to know about it.
 pub(crate) struct Case<'a> {
     pub(crate) registry: &'a Registry,
+    pub(crate) ledger: &'a Ledger,
     pub(crate) action: &'a Action<'a>,
     pub(crate) digest: &'a Hash,
     pub(crate) now: u64,
@@ -47,6 +51,7 @@ pub(crate) struct Case<'a> {
 impl<'a> Case<'a> {
     pub(crate) fn new(
         registry: &'a Registry,
+        ledger: &'a Ledger,
         action: &'a Action<'a>,
         digest: &'a Hash,
         now: u64,
@@ -55,6 +60,7 @@ impl<'a> Case<'a> {
         let actor = kind.and_then(|kind| registry.find_principal(kind, action.actor));
         Self {
             registry,
+            ledger,
             action,
             digest,
             now,

@@ -4,7 +4,8 @@
 use std::cmp::Reverse;
 
 use super::constraint::{self, Forbidden};
-use super::{Case, Findings, trust_domain};
+use super::{Case, Findings, budget, trust_domain};
+use crate::budget::Shortage;
 use crate::chain::{self, Fault, Links};
 use crate::codes::Denial;
 use crate::registry::{Nature, Number, right};
@@ -43,11 +44,13 @@ struct Faulty {
     faults: Vec<Fault>,
     forbidden: Vec<Forbidden>,
     foreign: bool,
+    lacking: Vec<Shortage>,
 }
 
 impl Faulty {
     fn rank(&self) -> (usize, Number) {
-        let faults = self.faults.len() + self.forbidden.len() + usize::from(self.foreign);
+        let faults = self.faults.len() + self.forbidden.len() + self.lacking.len();
+        let faults = faults + usize::from(self.foreign);
         (faults, self.number)
     }
 }
@@ -127,7 +130,8 @@ fn choose(
         let links = chain::walk(case.registry, number, case.now, case.floor(), &mut faults);
         let forbidden = constraint::forbidden(case, &links);
         let foreign = foreign && !grant.cross_domain;
-        if faults.is_empty() && forbidden.is_empty() && !foreign {
+        let lacking = budget::lacking(case, &links);
+        if faults.is_empty() && forbidden.is_empty() && !foreign && lacking.is_empty() {
             let sound = Sound {
                 number,
                 confidence: grant.confidence,
@@ -145,6 +149,7 @@ fn choose(
                 faults,
                 forbidden,
                 foreign,
+                lacking,
             };
             if least
                 .as_ref()
@@ -178,5 +183,8 @@ fn tell(
             Denial::TrustDomain,
             trust_domain::sentence(case, request, nature),
         );
+    }
+    for shortage in &faulty.lacking {
+        budget::tell(case, *shortage, findings);
     }
 }

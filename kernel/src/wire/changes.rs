@@ -49,6 +49,14 @@ positional! {
         constraints: Vec<Constraint<'a>>,
         /// `any`, `none`, or empty: `none` where there are constraints and else `any`.
         other_args: &'a str,
+        /// How many calls it is good for, with all that is handed on from it; 2^63 - 1 is no limit.
+        max_calls: u64,
+        /// How many microseconds these may run in all.
+        max_wall_us: u64,
+        /// How many bytes these may put out in all.
+        max_output_bytes: u64,
+        /// What these may cost in all.
+        max_cost: u64,
     }
 }
 

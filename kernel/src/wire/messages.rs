@@ -44,14 +44,23 @@ positional! {
         min_epoch: u64,
         /// Empty, or a signature over the statement.
         proof: &'a [u8],
+        /// How many microseconds the call may run. This and what follows is not digested.
+        wall_us: u64,
+        /// How many bytes it may put out.
+        output_bytes: u64,
+        /// What it costs.
+        cost: u64,
     }
 }
 
 impl Action<'_> {
-    /// Appends what the action's digest is over: its encoding with an empty proof, and with the
-    /// digest of its arguments in their place.
+    /// The fields that the actor vouches for; what is to be reserved is the gate's to say.
+    const DIGESTED: usize = 10;
+
+    /// Appends what the action's digest is over: its first ten fields with an empty proof, and with
+    /// the digest of its arguments in their place.
     pub(crate) fn write_digested(&self, args_digest: &Hash, writer: &mut Writer) {
-        writer.array(Self::FIELDS);
+        writer.array(Self::DIGESTED);
         self.id.write(writer);
         self.actor.write(writer);
         self.kind.write(writer);
@@ -139,11 +148,31 @@ positional! {
 }
 
 positional! {
+    /// What became of a call that was permitted.
+    Settlement {
+        /// Its verdict's.
+        nonce: &'a [u8],
+        /// Whether its permit was redeemed: what another redemption holds is not given back.
+        redeemed: bool,
+        /// Whether it started; one that did not has used nothing.
+        started: bool,
+        /// How many microseconds it ran.
+        wall_us: u64,
+        /// How many bytes it put out.
+        output_bytes: u64,
+        /// What it cost.
+        cost: u64,
+    }
+}
+
+positional! {
     /// The answer to a redemption; an empty code is a yes.
     Redeemed {
         /// Empty, or a refusal's code.
         code: Cow<'a, str>,
         /// Empty, or a refusal's sentence.
         sentence: Cow<'a, str>,
+        /// Whether the call's end is to be settled.
+        budgeted: bool,
     }
 }

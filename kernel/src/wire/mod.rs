@@ -17,7 +17,9 @@ pub use changes::{
     AdvanceEpoch, Change, Changed, Constraint, Declare, Delegate, Enrol, Grant, Own, Register,
     Revoke,
 };
-pub use messages::{Action, Finding, Redeemed, Redemption, Request, SignedVerdict, Verdict};
+pub use messages::{
+    Action, Finding, Redeemed, Redemption, Request, Settlement, SignedVerdict, Verdict,
+};
 
 /// Something that has a place on the wire.
 pub trait Wire<'a>: Sized {

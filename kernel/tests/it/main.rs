@@ -6,6 +6,7 @@
 )]
 
 mod attenuation;
+mod budget;
 mod change;
 mod constraints;
 mod contested;

@@ -1,6 +1,7 @@
 //! A small world: the humans `ann` and `eve`, the machine `bot` of `ann`, and short ways to ask.
 
 use authgate_kernel::Kernel;
+use authgate_kernel::codec::MAX_INT;
 use authgate_kernel::wire::{
     Action, Change, Changed, Delegate, Enrol, Grant, Own, Redeemed, Redemption, Register, Request,
     Revoke, SignedVerdict, Verdict, decode, encode,
@@ -140,6 +141,10 @@ pub(crate) fn grant<'a>(id: &'a str, holder: &'a str, scope: &'a str) -> Grant<'
         cross_domain: false,
         constraints: Vec::new(),
         other_args: "",
+        max_calls: MAX_INT,
+        max_wall_us: MAX_INT,
+        max_output_bytes: MAX_INT,
+        max_cost: MAX_INT,
     }
 }
 
@@ -161,5 +166,8 @@ pub(crate) fn action(scope: &str, right: u64) -> Action<'_> {
         flags: 0,
         min_epoch: 0,
         proof: &[],
+        wall_us: 0,
+        output_bytes: 0,
+        cost: 0,
     }
 }

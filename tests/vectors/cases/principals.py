@@ -17,9 +17,9 @@ SMALL_ORDER = bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13
 
 
 def _digest(action: Action) -> bytes:
-    """Section 3: of the action without its proof, with its arguments' digest for them."""
+    """Section 3: of ten fields, without the proof, and with the digest of the arguments."""
     digested = msgspec.structs.replace(action, args=sha256(action.args).digest(), proof=b"")
-    return sha256(msgspec.msgpack.encode(digested)).digest()
+    return sha256(msgspec.msgpack.encode(msgspec.structs.astuple(digested)[:10])).digest()
 
 
 def _signed(action: Action, key: Ed25519PrivateKey = KEY) -> Action:
