@@ -6,6 +6,7 @@ outcome, also when it is cancelled.
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from functools import partial
 from hashlib import sha256
@@ -175,7 +176,7 @@ def _timed(ended: Ended, seconds: float) -> Ended:
     """Add the time that a call took, where its launcher was not asked any more."""
     if ended.usage.wall_us:
         return ended
-    return msgspec.structs.replace(ended, usage=Usage(wall_us=int(seconds * 1_000_000)))
+    return msgspec.structs.replace(ended, usage=Usage(wall_us=max(1, int(seconds * 1_000_000))))
 
 
 def _returned(permit: bytes) -> Settlement:
@@ -321,7 +322,7 @@ class SandboxSupervisor:
         async def clear_and_note() -> None:
             nonlocal began
             await clear()
-            began = anyio.current_time()
+            began = time.monotonic()  # a loop's own clock may stand still for milliseconds
 
         ended: Ended | None = Ended("cancelled", error="the call was cancelled")
         try:
@@ -337,7 +338,7 @@ class SandboxSupervisor:
             raise
         finally:
             if ended is not None and began is not None:
-                ended = _timed(ended, anyio.current_time() - began)
+                ended = _timed(ended, time.monotonic() - began)
                 self._record(envelope, call, permit, ended, launcher.layers)
             elif ended is not None:
                 self._recorder.charge(permit.returned())
