@@ -11,10 +11,11 @@ from msgspec.structs import astuple
 from authgate_async.wire import Action
 
 if TYPE_CHECKING:
+    from authgate_async.launchers.protocol import Limits
     from authgate_async.messages import Propose
-    from authgate_async.tools.definition import Bound
+    from authgate_async.tools.definition import Bound, Tool
 
-__all__ = ["action_of", "statement_of"]
+__all__ = ["action_of", "needs_of", "statement_of"]
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -41,6 +42,12 @@ def action_of(step: Propose, bound: Bound, needs: tuple[int, int, int] = (0, 0, 
         output_bytes=output_bytes,
         cost=cost,
     )
+
+
+def needs_of(tool: Tool, limits: Limits) -> tuple[int, int, int]:
+    """Return what a call may use at most: microseconds, bytes of output, units of cost."""
+    output = limits.result_bytes + limits.stdout_bytes + limits.stderr_bytes
+    return limits.wall_ms * 1000, output, tool.cost
 
 
 def statement_of(action: Action) -> bytes:

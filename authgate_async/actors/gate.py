@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 from anyio import CapacityLimiter, to_thread
 
-from authgate_async.actions import action_of
+from authgate_async.actions import action_of, needs_of
 from authgate_async.actors.crew import Crew
 from authgate_async.actors.envelope import Envelope
 from authgate_async.actors.recording import record
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from authgate_async.log.records import Record
     from authgate_async.messages import Append, GateMessage
     from authgate_async.oplog import Logger
-    from authgate_async.tools.definition import Tool
     from authgate_async.tools.toolset import ToolSet
 
 __all__ = ["Gate"]
@@ -94,7 +93,7 @@ class Gate:
     ) -> None:
         self._kernel = kernel
         self._tools = tools
-        self._needs = {tool.name: _needs(tool, limits[tool.name]) for tool in tools}
+        self._needs = {tool.name: needs_of(tool, limits[tool.name]) for tool in tools}
         self._log = log
         self._owed = owed
         self._now = now
@@ -231,12 +230,6 @@ class Gate:
         if not problem:
             self._owed.clear()
         return problem
-
-
-def _needs(tool: Tool, limits: Limits) -> tuple[int, int, int]:
-    """What a call of a tool may use at most: microseconds, bytes of output, units of cost."""
-    output = limits.result_bytes + limits.stdout_bytes + limits.stderr_bytes
-    return limits.wall_ms * 1000, output, tool.cost
 
 
 def _rejection(step: Propose, record: Rejected) -> Decided:

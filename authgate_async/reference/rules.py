@@ -28,7 +28,16 @@ if TYPE_CHECKING:
 
     from authgate_async.reference.registry import Registry
 
-__all__ = ["Moment", "action_digest", "decide", "statement"]
+__all__ = [
+    "Answer",
+    "Moment",
+    "action_digest",
+    "candidates_of",
+    "decide",
+    "domain_fault",
+    "is_open",
+    "statement",
+]
 
 _CERTAIN = 1_000_000
 _DIGESTED = 10
@@ -48,7 +57,7 @@ class Moment(NamedTuple):
     instance: bytes
 
 
-class _Answer(NamedTuple):
+class Answer(NamedTuple):
     """What became of one request: faults, or the chain that justifies it (none if public)."""
 
     request: Request
@@ -57,6 +66,7 @@ class _Answer(NamedTuple):
 
     @property
     def confidence(self) -> int:
+        """That of the grant, in parts per million; of a public read, certain."""
         return self.chain[0].confidence if self.chain else _CERTAIN
 
 
@@ -112,7 +122,7 @@ def decide(registry: Registry, action: Action, moment: Moment) -> Verdict:
     )
 
 
-def _end(answers: list[_Answer], latest: int) -> int:
+def _end(answers: list[Answer], latest: int) -> int:
     """When a permit ends: with the first of the grants that it rests on, or else at `latest`."""
     grants = (grant for answer in answers for grant in answer.chain)
     return min([latest, *(grant.expires_at for grant in grants if grant.expires_at)])
@@ -158,35 +168,35 @@ def _impostor(registry: Registry, action: Action, digest: bytes) -> str:
     return ""
 
 
-def _answers(registry: Registry, action: Action, now: int) -> Iterator[_Answer]:
+def _answers(registry: Registry, action: Action, now: int) -> Iterator[Answer]:
     """The answer to each request that is well formed."""
     for request in action.requests[:MAX_ENTRIES]:
         if not any(in_request(request, "")):
             yield _answer(registry, action, request, now)
 
 
-def _answer(registry: Registry, action: Action, request: Request, now: int) -> _Answer:
-    foreign = _domain_fault(registry, action, request)
+def _answer(registry: Registry, action: Action, request: Request, now: int) -> Answer:
+    foreign = domain_fault(registry, action, request)
     public = request.right == Right.READ and _is_public(registry, request)
-    if public and not foreign and not climbs(request.scope):
-        return _Answer(request, [], [])
-    candidates = list(_candidates(registry, action, request, now, foreign))
+    if not foreign and is_open(registry, request):
+        return Answer(request, [], [])
+    candidates = list(candidates_of(registry, action, request, now, foreign))
     sound = [answer for answer in candidates if not answer.faults]
     if sound:
         return max(sound, key=lambda answer: answer.confidence)
     if candidates:
         return min(candidates, key=lambda answer: len(answer.faults))
     if public and foreign:
-        return _Answer(request, foreign, [])
+        return Answer(request, foreign, [])
     who = principal(action.kind, action.actor)
     what = resource(request.rtype, request.name, request.scope)
     sentence = f"{who} holds no grant to {right(request.right)} {what}"
-    return _Answer(request, [("no_grant", sentence)], [])
+    return Answer(request, [("no_grant", sentence)], [])
 
 
-def _candidates(
+def candidates_of(
     registry: Registry, action: Action, request: Request, now: int, foreign: list[Fault]
-) -> Iterator[_Answer]:
+) -> Iterator[Answer]:
     """Each grant that covers the request, in order of entry, with its faults."""
     min_epoch = max(registry.epoch, action.min_epoch)
     place = (request.rtype, request.name, request.scope)
@@ -198,7 +208,13 @@ def _candidates(
             beyond = [] if grant.cross_domain else foreign
             lacking = registry.ledger.lacking(chain.links, action)
             faults = chain.faults + broken + beyond + lacking
-            yield _Answer(request, faults, chain.links)
+            yield Answer(request, faults, chain.links)
+
+
+def is_open(registry: Registry, request: Request) -> bool:
+    """Whether everybody of the resource's trust domain may, without a grant."""
+    public = request.right == Right.READ and _is_public(registry, request)
+    return public and not climbs(request.scope)
 
 
 def _is_public(registry: Registry, request: Request) -> bool:
@@ -206,7 +222,7 @@ def _is_public(registry: Registry, request: Request) -> bool:
     return known is not None and known.public
 
 
-def _domain_fault(registry: Registry, action: Action, request: Request) -> list[Fault]:
+def domain_fault(registry: Registry, action: Action, request: Request) -> list[Fault]:
     """The fault of an actor of another trust domain than the resource's, or none."""
     known = registry.resources.get((request.rtype, request.name))
     actor = registry.principals.get((action.actor, action.kind))
@@ -221,7 +237,7 @@ def _domain_fault(registry: Registry, action: Action, request: Request) -> list[
 
 
 def _contested(
-    registry: Registry, action: Action, answers: list[_Answer], now: int
+    registry: Registry, action: Action, answers: list[Answer], now: int
 ) -> Request | None:
     """The first write that a grant justifies and that somebody outside its chain may also do."""
     for answer in answers:
