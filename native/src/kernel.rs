@@ -63,11 +63,7 @@ impl PyKernel {
         released(py, || self.kernel.change(changes, now))
     }
 
-    fn settle<'py>(
-        &self,
-        py: Python<'py>,
-        settlements: &[u8],
-    ) -> PyResult<Bound<'py, PyBytes>> {
+    fn settle<'py>(&self, py: Python<'py>, settlements: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
         released(py, || self.kernel.settle(settlements))
     }
 
