@@ -1,4 +1,4 @@
-"""Grants that no call can pass, by their bounds on arguments or their budgets.
+"""What a policy grants in vain: what no call can pass, and what a parent refuses.
 
 What is found is certain; not every contradiction is found: whether two patterns have a text in
 common, say, is not looked into.
@@ -7,17 +7,18 @@ common, say, is not looked into.
 from __future__ import annotations
 
 from collections import defaultdict
+from operator import gt, lt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from authgate_async.reference.constraints.arguments import kind, read_value
 from authgate_async.reference.constraints.bounds import compiled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from authgate_async.wire import Constraint, Grant
 
-__all__ = ["conflict"]
+__all__ = ["conflict", "excess"]
 
 _KINDS = {
     "prefix": {"text"},
@@ -51,9 +52,48 @@ def conflict(chain: Sequence[Grant]) -> str:
     by_arg: defaultdict[str, list[_Bound]] = defaultdict(list)
     for grant in chain:
         for one in grant.constraints:
-            by_arg[one.arg].append(_Bound(grant.id, one, read_value(one.bound)))
+            by_arg[one.arg].append(_bound(grant, one))
     found = (why for arg, bounds in by_arg.items() for why in _conflicts(chain, arg, bounds))
     return next(found, "")
+
+
+def excess(child: Grant, parent: Grant) -> str:
+    """Say what a grant allows of arguments that its parent refuses; empty if nothing was found.
+
+    It has no effect, since the parent is judged too, and somebody may believe that it has.
+    """
+    if child.other_args == "any" and _refuses(parent, ""):
+        return f"it leaves other arguments free, and its parent `{parent.id}` does not"
+    above = [(one, _bound(parent, one)) for one in parent.constraints]
+    for one in child.constraints:
+        own = _bound(child, one)
+        limits = [limit for other, limit in above if other.arg == one.arg]
+        if any(_exceeds(own, limit) for limit in limits):
+            return (
+                f"`{one.op}` of argument `{one.arg}` is wider than its parent `{parent.id}` allows"
+            )
+    return ""
+
+
+def _exceeds(own: _Bound, limit: _Bound) -> bool:
+    values = _values(own)
+    if values is not None:
+        return not all(limit.holds(value) for value in values)
+    if own.constraint.op != limit.constraint.op:
+        return False
+    wider: dict[str, Callable[[Any, Any], bool]] = {
+        "le": gt,
+        "max_len": gt,
+        "ge": lt,
+        "prefix": lambda mine, above: not mine.startswith(above),
+        "all_in": lambda mine, _: not limit.holds(mine),
+    }
+    judge = wider.get(own.constraint.op)
+    return judge is not None and judge(own.value, limit.value)
+
+
+def _bound(grant: Grant, one: Constraint) -> _Bound:
+    return _Bound(grant.id, one, read_value(one.bound))
 
 
 def _conflicts(chain: Sequence[Grant], arg: str, bounds: list[_Bound]) -> Iterator[str]:

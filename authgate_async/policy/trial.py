@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from authgate_async.backends import make_kernel
-from authgate_async.policy.conflict import conflict
+from authgate_async.policy.conflict import conflict, excess
 from authgate_async.policy.locate import line_of, locate
 from authgate_async.policy.problems import Problem, quote
 from authgate_async.tools.folders import ToolFailure
@@ -146,6 +146,9 @@ def _contradictory(policy: Policy) -> Iterator[tuple[Path, str]]:
         if why := conflict(chain):
             sentence = f"grant {quote(grant.id)} can permit nothing: {why}"
             yield ("grants", index), f"{sentence}; mend or remove it"
+        elif len(chain) > 1 and (why := excess(grant, chain[1])):
+            remedy = "it gets no more than that; narrow it"
+            yield ("grants", index), f"grant {quote(grant.id)} says too much: {why}; {remedy}"
 
 
 def _fresh_names(policy: Policy) -> list[str]:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from authgate_async.policy import load
-from authgate_async.policy.conflict import conflict
+from authgate_async.policy.conflict import conflict, excess
 from authgate_async.policy.trial import try_policy
 from authgate_async.reference.constraints.judge import forbidden
 from authgate_async.wire import Constraint, Grant
@@ -72,6 +72,75 @@ SOUND = [
 def test_what_can_be_passed_is_no_contradiction(chain: list[Grant]) -> None:
     """Narrow is not impossible."""
     assert conflict(chain) == ""
+
+
+WIDER = [
+    (_grant(a_le=3), _grant(a_le=2), "le"),
+    (_grant(a_ge=1), _grant(a_ge=2), "ge"),
+    (_grant(a_max_len=3), _grant(a_max_len=2), "max_len"),
+    (_grant(a_prefix="b"), _grant(a_prefix="ab"), "prefix"),
+    (_grant(a_all_in=["x", "y"]), _grant(a_all_in=["x"]), "all_in"),
+    (_grant(a_one_of=[1, 3]), _grant(a_le=2), "one_of"),
+    (_grant(a_eq="b"), _grant(a_regex="a+"), "eq"),
+]
+
+
+@pytest.mark.parametrize(("child", "parent", "op"), WIDER)
+def test_more_than_the_parent_allows_is_told(child: Grant, parent: Grant, op: str) -> None:
+    """And its own reverse is not, nor what equals the parent."""
+    assert excess(child, parent) == f"`{op}` of argument `a` is wider than its parent `g` allows"
+    assert excess(parent, parent) == excess(child, child) == ""
+    assert excess(child, _grant()) == ""
+
+
+def test_other_arguments_are_free_for_a_child_only_if_for_its_parent() -> None:
+    """Saying nothing is saying no more than the parent."""
+    free = _grant("any", a_le=1)
+    assert excess(free, _grant(a_le=1)).startswith("it leaves other arguments free")
+    assert excess(free, free) == excess(free, _grant()) == excess(_grant(), _grant("none")) == ""
+
+
+@settings(max_examples=500, derandomize=True, deadline=None)
+@given(st.deferred(lambda: grants), st.deferred(lambda: grants))
+def test_only_what_the_parent_refuses_is_more(child: Grant, parent: Grant) -> None:
+    """What is told of a child with one bound an argument is a call that its parent turns away."""
+    args = [one.arg for one in child.constraints]
+    told = excess(child, parent).startswith("`") and not conflict([child])
+    if told and len(args) == len(set(args)):
+        assert any(
+            not list(forbidden([child], args)) and list(forbidden([parent], args))
+            for args in _calls()
+        )
+
+
+def _calls() -> list[bytes]:
+    tried = (None, 0, 1, 2, 3, "", "a", "ab", "abc", ["a"], ["a", 1], [2], ["ab"], "aaa", "aaaa")
+    return [json.dumps({"x": x, "y": y}).encode() for x in tried for y in tried]
+
+
+def test_a_check_tells_what_says_too_much(write: Callable[[str], Path]) -> None:
+    """`policy check` doubts it, since it has no effect beyond the parent."""
+    text = """
+[[principals]]
+name = "ann"
+kind = "human"
+[[grants]]
+holder = "human:ann"
+resource = "compute:x"
+rights = ["delegate", "execute"]
+id = "up"
+args.n = { le = 5 }
+[[grants]]
+holder = "human:ann"
+resource = "compute:x"
+rights = ["execute"]
+id = "down"
+parent = "up"
+args.n = { le = 6 }
+"""
+    (doubt,) = try_policy(load(write(text)), text, 1, "python").doubtful
+    assert doubt.line == 11
+    assert "`le` of argument `n` is wider than its parent `up` allows" in doubt.sentence
 
 
 bounds = st.one_of(
