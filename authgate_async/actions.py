@@ -6,32 +6,52 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import astuple
 
 from authgate_async.wire import Action
 
 if TYPE_CHECKING:
+    from authgate_async.launchers.protocol import Limits
     from authgate_async.messages import Propose
-    from authgate_async.tools.definition import Bound
+    from authgate_async.tools.definition import Bound, Tool
 
-__all__ = ["action_of", "statement_of"]
+__all__ = ["action_of", "needs_of", "statement_of"]
 
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def action_of(step: Propose, bound: Bound) -> Action:
-    """Return the action that a step asks for, once its arguments are bound to its tool."""
+DIGESTED = 10
+"""How many fields of an action are digested (`docs/rules.md`, section 3)."""
+
+
+def action_of(step: Propose, bound: Bound, needs: tuple[int, int, int] = (0, 0, 0)) -> Action:
+    """Return the action that a step asks for, once its arguments are bound to its tool.
+
+    `needs` is what the call may use at most: microseconds, bytes of output, units of cost.
+    """
+    wall_us, output_bytes, cost = needs
     return Action(
         id=f"{step.run}:{step.seq}",
         actor=step.agent,
         kind=step.kind,
         tool=step.tool,
-        args_digest=sha256(bound.args).digest(),
+        args=bound.args,
         requests=bound.requests,
         proof=step.proof,
+        wall_us=wall_us,
+        output_bytes=output_bytes,
+        cost=cost,
     )
+
+
+def needs_of(tool: Tool, limits: Limits) -> tuple[int, int, int]:
+    """Return what a call may use at most: microseconds, bytes of output, units of cost."""
+    output = limits.result_bytes + limits.stdout_bytes + limits.stderr_bytes
+    return limits.wall_ms * 1000, output, tool.cost
 
 
 def statement_of(action: Action) -> bytes:
     """Return the bytes that an actor's key signs (`docs/rules.md`, section 3)."""
-    bare = msgspec.structs.replace(action, proof=b"")
-    return b"authgate_async action v1\x00" + sha256(_encode(bare)).digest()
+    args_digest = sha256(action.args).digest()
+    bare = msgspec.structs.replace(action, args=args_digest, proof=b"")
+    return b"authgate_async action v1\x00" + sha256(_encode(astuple(bare)[:DIGESTED])).digest()

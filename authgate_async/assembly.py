@@ -224,6 +224,7 @@ def _start(parts: Parts, settings: Settings, file: LogFile) -> None:
     """Start the actors, who is asked before who asks: they end in the other order."""
     start, kernel, tools = parts.supervisor_of_all.start, parts.kernel, parts.tools
     oplog, now, policy = settings.oplog, settings.now, settings.policy
+    limits = {tool.name: policy.limits_for(tool.name, tool.limits) for tool in tools}
     log = parts.log = start("log writer", lambda: LogWriter(file), Append)
     parts.supervisor = start(
         "sandbox supervisor",
@@ -232,7 +233,7 @@ def _start(parts: Parts, settings: Settings, file: LogFile) -> None:
             tools=tools,
             launchers=parts.launchers,
             folders=parts.folders,
-            limits={tool.name: policy.limits_for(tool.name, tool.limits) for tool in tools},
+            limits=limits,
             log=log,
             now=now,
             oplog=oplog,
@@ -247,6 +248,7 @@ def _start(parts: Parts, settings: Settings, file: LogFile) -> None:
         lambda: Gate(
             kernel=kernel,
             tools=tools,
+            limits=limits,
             log=log,
             owed=owed,
             now=now,

@@ -10,10 +10,11 @@ from authgate_async.grants import LARGEST, make_grant, parse_principal
 from authgate_async.wire import AdvanceEpoch, Delegate, Enrol, Own, Register, Revoke
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
-    from typing import Unpack
+    from typing import Literal, Unpack
 
+    from authgate_async.grants import Bounds, Budget
     from authgate_async.wire import Change, Changed, Kind
 
 __all__ = ["Authority", "GrantOptions"]
@@ -25,7 +26,10 @@ class GrantOptions(TypedDict, total=False):
     `scope` is the part of the resource (default: all of it), `confidence` 0 to 1 (default 1),
     `expires_at` must know its time zone (default: never), `epoch` is the lowest that it survives
     (default: the current one), `cross_domain` lets it reach another trust domain (default: no),
-    `grant_id` is its name (default: a new one).
+    `grant_id` is its name (default: a new one). `args` says by name what must hold of the arguments
+    of a call, such as `{"amount": {"le": 10}}` (`docs/policy.md` has the operators); arguments that
+    it does not name are refused then, unless `other_args` is `any`. `budget` is what the grant and
+    all that is handed on from it may use together, such as `{"calls": 10}` (default: no limit).
     """
 
     scope: str
@@ -34,6 +38,9 @@ class GrantOptions(TypedDict, total=False):
     epoch: int
     cross_domain: bool
     grant_id: str
+    args: Mapping[str, Bounds]
+    other_args: Literal["any", "none"]
+    budget: Budget
 
 
 class Authority(ABC):

@@ -60,6 +60,10 @@ class Kernel(Protocol):
         """Turn `Change`s into `Changed`s."""
         ...
 
+    def settle(self, settlements: bytes) -> bytes:
+        """Charge what calls used by `Settlement`s; a list of whether anything was held for each."""
+        ...
+
     def sign_head(self, head: bytes) -> bytes:
         """Sign the 32 bytes of a log's head."""
         ...

@@ -2,21 +2,50 @@
 
 from __future__ import annotations
 
+import json
 import secrets
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from authgate_async.errors import UsageError
-from authgate_async.wire import Grant, Right
+from authgate_async.wire import Constraint, Grant, Right
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+    from typing import Literal
 
     from authgate_async.wire import Kind
 
-__all__ = ["LARGEST", "make_grant", "parse_principal"]
+__all__ = [
+    "LARGEST",
+    "Bounds",
+    "Budget",
+    "bound_text",
+    "limits_of",
+    "make_grant",
+    "parse_principal",
+]
+
+Bounds = Mapping[str, object]
+"""What must hold of one argument: bounds by operator, such as `{"ge": 1, "le": 10}`."""
+
+
+class Budget(TypedDict, total=False):
+    """What a grant and all that is handed on from it may use together; without an entry, no end.
+
+    `calls` and `output_bytes` count, `wall_seconds` are kept in microseconds, `cost` is in the
+    units in which tools declare theirs.
+    """
+
+    calls: int
+    wall_seconds: float
+    output_bytes: int
+    cost: int
+
 
 PPM = 1_000_000
+_MICROSECONDS = 1_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LARGEST = 2**63 - 1
 
@@ -41,6 +70,9 @@ def make_grant(
     cross_domain: bool = False,
     grant_id: str = "",
     parent: str = "",
+    args: Mapping[str, Bounds] | None = None,
+    other_args: Literal["", "any", "none"] = "",
+    budget: Budget | None = None,
 ) -> Grant:
     """Return the grant in the kernel's terms; an empty `grant_id` gets a new one.
 
@@ -66,7 +98,53 @@ def make_grant(
         epoch=epoch,
         parent=parent,
         cross_domain=cross_domain,
+        constraints=tuple(_constraints(args or {})),
+        other_args=other_args,
+        **limits_of(budget or {}),
     )
+
+
+def _constraints(args: Mapping[str, Bounds]) -> Iterator[Constraint]:
+    for arg, bounds in args.items():
+        for op, bound in bounds.items():
+            try:
+                text = bound_text(bound)
+            except ValueError:
+                raise UsageError(
+                    f"`{op}` of argument `{arg}` has no JSON form; give text, numbers, true or "
+                    "false, or lists of these"
+                ) from None
+            yield Constraint(arg, op, text)
+
+
+def limits_of(budget: Budget) -> dict[str, int]:
+    """Return a grant's limits in the kernel's terms.
+
+    Raises:
+        UsageError: one is unknown, or not from 0 on.
+    """
+    known = Budget.__annotations__
+    limits: dict[str, int] = {}
+    for name, amount in cast("dict[str, float]", budget).items():
+        unit = _MICROSECONDS if name == "wall_seconds" else 1
+        if name not in known or not 0 <= amount * unit < LARGEST:
+            raise UsageError(
+                f"a budget of {amount} `{name}` makes no sense; give {', '.join(known)} from 0 on"
+            )
+        limits["max_wall_us" if name == "wall_seconds" else f"max_{name}"] = round(amount * unit)
+    return limits
+
+
+def bound_text(bound: object) -> str:
+    """Write what an argument is held against as the kernel takes it.
+
+    Raises:
+        ValueError: it has no JSON form.
+    """
+    try:
+        return json.dumps(bound, allow_nan=False, separators=(",", ":"))
+    except (TypeError, RecursionError) as error:
+        raise ValueError(str(error)) from None
 
 
 def _rights(rights: str | Iterable[str]) -> int:

@@ -19,12 +19,15 @@ __all__ = [
     "DENIAL_CODES",
     "FLAGS",
     "MAX_NAME",
+    "NO_LIMIT",
+    "OPERATORS",
     "REFUSAL_CODES",
     "WARNING_CODES",
     "Action",
     "AdvanceEpoch",
     "Change",
     "Changed",
+    "Constraint",
     "Declare",
     "Delegate",
     "Enrol",
@@ -37,6 +40,7 @@ __all__ = [
     "Request",
     "Revoke",
     "Right",
+    "Settlement",
     "SignedVerdict",
     "Verdict",
 ]
@@ -63,6 +67,9 @@ FLAGS = (
 MAX_NAME = 256
 """Bytes of a name of a principal, tool or resource (`docs/rules.md`, section 2)."""
 
+NO_LIMIT = 2**63 - 1
+"""What a grant says that may use as much as there is."""
+
 DENIAL_CODES = (
     "malformed",
     "forbidden_flag",
@@ -74,11 +81,29 @@ DENIAL_CODES = (
     "epoch_stale",
     "chain_broken",
     "attenuation",
+    "constraint",
     "trust_domain",
+    "budget",
 )
 """Every code a kernel can deny with, in the order in which it checks."""
 
 WARNING_CODES = ("low_confidence", "contested_write")
+
+OPERATORS = (
+    "eq",
+    "one_of",
+    "all_in",
+    "prefix",
+    "regex",
+    "not_regex",
+    "le",
+    "ge",
+    "max_len",
+    "absent",
+    "subpath",
+    "host",
+)
+"""What a constraint may hold an argument against (`docs/rules.md`, section 8)."""
 
 REFUSAL_CODES = (
     "permit_forged",
@@ -116,21 +141,25 @@ class Request(_Array, frozen=True):
 class Action(_Array, frozen=True):
     """One tool call that somebody wants to make.
 
-    `id` is unique; the gate uses `RUN:SEQ`. `args_digest` is the SHA-256 of the canonical argument
-    bytes. `proof` is empty, or the actor's Ed25519 signature over the action's statement
-    (`docs/rules.md`, section 3).
+    `id` is unique; the gate uses `RUN:SEQ`. `args` are the canonical argument bytes, at most
+    64 KiB; the kernel makes their digest. `proof` is empty, or the actor's Ed25519 signature over
+    the action's statement (`docs/rules.md`, section 3). What follows it is what the call may use
+    at most: it is reserved from the budgets of the grants that permit it, and no digest is over it.
     """
 
     id: str
     actor: str
     kind: str
     tool: str
-    args_digest: bytes
+    args: bytes
     requests: tuple[Request, ...]
     governs_humans: tuple[str, ...] = ()
     flags: _Count = 0
     min_epoch: _Count = 0
     proof: bytes = b""
+    wall_us: _Count = 0
+    output_bytes: _Count = 0
+    cost: _Count = 0
 
 
 class Verdict(_Array, frozen=True):
@@ -186,17 +215,49 @@ class Redemption(_Array, frozen=True):
 
 
 class Redeemed(_Array, frozen=True):
-    """The answer: an empty `code` means that the call may start, once, now."""
+    """The answer: an empty `code` means that the call may start, once, now.
+
+    If it is `budgeted`, its end must be told by a `Settlement`.
+    """
 
     code: str
     sentence: str
+    budgeted: bool = False
+
+
+class Settlement(_Array, frozen=True):
+    """What became of a permitted call: what it used is charged, and the rest given back.
+
+    `nonce` is its verdict's. One whose permit was not `redeemed` gives back nothing that a redeemed
+    one holds; one that never `started` has used nothing.
+    """
+
+    nonce: bytes
+    redeemed: bool
+    started: bool
+    wall_us: _Count = 0
+    output_bytes: _Count = 0
+    cost: _Count = 0
+
+
+class Constraint(_Array, frozen=True):
+    """What must hold of the argument `arg`: one of `OPERATORS`, and what it is held against.
+
+    `bound` is JSON text (`docs/rules.md`, section 8).
+    """
+
+    arg: str
+    op: str
+    bound: str
 
 
 class Grant(_Array, frozen=True):
     """A capability: `holder` may do `rights` to the resource within `scope`.
 
     An empty `parent` makes it a root. `cross_domain` lets it reach a resource of another trust
-    domain.
+    domain. All of `constraints` must hold; `other_args` says whether arguments that they do not
+    name are free: `any`, `none`, or empty, which is `none` where there are constraints, else `any`.
+    The four limits are for all calls that rest on it, or on what is handed on from it, together.
     """
 
     id: str
@@ -211,6 +272,12 @@ class Grant(_Array, frozen=True):
     epoch: _Count = 0
     parent: str = ""
     cross_domain: bool = False
+    constraints: tuple[Constraint, ...] = ()
+    other_args: str = ""
+    max_calls: _Count = NO_LIMIT
+    max_wall_us: _Count = NO_LIMIT
+    max_output_bytes: _Count = NO_LIMIT
+    max_cost: _Count = NO_LIMIT
 
 
 class Enrol(_Array, frozen=True, tag="enrol"):

@@ -29,8 +29,7 @@ DIGEST = sha256(b"").hexdigest()
 
 def _decide(kernel: Kernel, run: str, seq: int, name: str) -> log_records.Intent:
     asked = (wire.Request("folder", name, "", 1),)
-    digest = sha256(b"{}").digest()
-    action = wire.Action(f"{run}:{seq}", "a", "human", "file_read", digest, asked)
+    action = wire.Action(f"{run}:{seq}", "a", "human", "file_read", b"{}", asked)
     answer = kernel.decide(msgspec.msgpack.encode([action]), NOW, b"n" * 32)
     (signed,) = msgspec.msgpack.decode(answer, type=list[wire.SignedVerdict])
     verdict = msgspec.msgpack.decode(signed.verdict, type=wire.Verdict)

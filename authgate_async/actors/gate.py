@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 from anyio import CapacityLimiter, to_thread
 
-from authgate_async.actions import action_of
+from authgate_async.actions import action_of, needs_of
 from authgate_async.actors.crew import Crew
 from authgate_async.actors.envelope import Envelope
 from authgate_async.actors.recording import record
@@ -23,11 +23,12 @@ from authgate_async.messages import Applied, Apply, Decided, Propose
 from authgate_async.wire import Action, Changed, SignedVerdict, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from authgate_async.actors.mailbox import Inbox
     from authgate_async.actors.reference import Ref
     from authgate_async.backends import Kernel
+    from authgate_async.launchers.protocol import Limits
     from authgate_async.log.records import Record
     from authgate_async.messages import Append, GateMessage
     from authgate_async.oplog import Logger
@@ -73,7 +74,9 @@ class _Answer(msgspec.Struct, frozen=True, gc=False):
 class Gate:
     """The actor; `now` is in microseconds since the Unix epoch.
 
-    `owed` are records of changes that are in force and not in the log yet; it outlives a crash.
+    `limits` are those of each tool's calls: what a call may use is reserved from the budgets of its
+    grants. `owed` are records of changes that are in force and not in the log yet; it outlives a
+    crash.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class Gate:
         *,
         kernel: Kernel,
         tools: ToolSet,
+        limits: Mapping[str, Limits],
         log: Ref[Append],
         owed: list[tuple[Record, ...]],
         now: Callable[[], int],
@@ -89,6 +93,7 @@ class Gate:
     ) -> None:
         self._kernel = kernel
         self._tools = tools
+        self._needs = {tool.name: needs_of(tool, limits[tool.name]) for tool in tools}
         self._log = log
         self._owed = owed
         self._now = now
@@ -152,7 +157,7 @@ class Gate:
             bound = tool.bind(step.args)
         except ArgumentError as error:
             return self._rejected(step, "bad_arguments", str(error))
-        return _Asked(envelope, action_of(step, bound), bound.args)
+        return _Asked(envelope, action_of(step, bound, self._needs[tool.name]), bound.args)
 
     def _rejected(self, step: Propose, code: str, sentence: str) -> Rejected:
         return Rejected(

@@ -6,6 +6,7 @@ outcome, also when it is cancelled.
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from functools import partial
 from hashlib import sha256
@@ -18,10 +19,10 @@ from anyio import CapacityLimiter, to_thread
 from authgate_async.actors.crew import Crew
 from authgate_async.actors.recording import record
 from authgate_async.errors import AuthgateError
-from authgate_async.launchers.protocol import Call, Ended, Folder, cleared
+from authgate_async.launchers.protocol import Call, Ended, Folder, Usage, cleared
 from authgate_async.log.records import Outcome, Refusal
 from authgate_async.messages import Execute, Finished, Settle, Settled
-from authgate_async.wire import Redeemed, Redemption, SignedVerdict, Verdict
+from authgate_async.wire import Redeemed, Redemption, Settlement, SignedVerdict, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -53,13 +54,19 @@ Entry = Outcome | Refusal
 class Recorder:
     """Has outcomes recorded, all that are there in one message, and answers once they are durable.
 
+    Before that the kernel is told what the calls used, so that the rest of what was reserved for
+    them is there for the next step.
+
     No cancellation reaches it: what started is recorded however it ended.
     """
 
-    def __init__(self, log: Ref[Append], timeout: float) -> None:
+    def __init__(self, kernel: Kernel, log: Ref[Append], timeout: float) -> None:
+        self._kernel = kernel
         self._log = log
         self._timeout = timeout
         self._waiting: list[tuple[Envelope[Execute], Entry | None, Finished]] = []
+        self._settlements: list[Settlement] = []
+        self._thread = CapacityLimiter(1)
         self._wake = anyio.Event()
         self._closed = False
         self._expected: defaultdict[str, int] = defaultdict(int)
@@ -84,6 +91,10 @@ class Recorder:
         self._waiting.append((envelope, entry, answer))
         self._wake.set()
 
+    def charge(self, settlement: Settlement) -> None:
+        """Tell the kernel with the next records what a call used."""
+        self._settlements.append(settlement)
+
     def close(self) -> None:
         """Nothing more is coming."""
         self._closed = True
@@ -101,6 +112,11 @@ class Recorder:
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
+        settlements, self._settlements = self._settlements, []
+        if settlements:
+            await to_thread.run_sync(
+                self._kernel.settle, _encode(settlements), limiter=self._thread
+            )
         groups = tuple([(entry,) for _, entry, _ in waiting if entry is not None])
         problems = iter(await record(self._log, groups, timeout=self._timeout))
         for envelope, entry, answer in waiting:
@@ -128,6 +144,45 @@ class _RefusedError(Exception):
 
     def __init__(self, redeemed: Redeemed) -> None:
         self.redeemed = redeemed
+
+
+class _Permit(msgspec.Struct):
+    """What is kept of a permit while its call runs; `budgeted` is known once it is redeemed."""
+
+    action_digest: bytes
+    nonce: bytes
+    cost: int
+    redeemed: bool = False
+    budgeted: bool = False
+
+    def settlement(self, ended: Ended) -> Settlement:
+        """Say what a call used that started."""
+        output = len(ended.result) + len(ended.stdout) + len(ended.stderr)
+        return Settlement(
+            self.nonce,
+            redeemed=True,
+            started=True,
+            wall_us=ended.usage.wall_us,
+            output_bytes=output,
+            cost=self.cost,
+        )
+
+    def returned(self) -> Settlement:
+        """Say that a call never started."""
+        return Settlement(self.nonce, self.redeemed, started=False)
+
+
+def _timed(ended: Ended, seconds: float) -> Ended:
+    """Add the time that a call took, where its launcher was not asked any more."""
+    if ended.usage.wall_us:
+        return ended
+    return msgspec.structs.replace(ended, usage=Usage(wall_us=max(1, int(seconds * 1_000_000))))
+
+
+def _returned(permit: bytes) -> Settlement:
+    """Give back what was reserved for a permit that was redeemed, and turned away all the same."""
+    nonce = _verdict(_signed(permit).verdict).nonce
+    return Settlement(nonce, redeemed=True, started=False)
 
 
 def _check(redeemed: Redeemed) -> None:
@@ -164,7 +219,7 @@ class SandboxSupervisor:
         self._now = now
         self._oplog = oplog
         self._size = size
-        self._recorder = Recorder(log, record_timeout)
+        self._recorder = Recorder(kernel, log, record_timeout)
         self._thread = CapacityLimiter(1)
 
     async def run(self, inbox: Inbox[SupervisorMessage]) -> None:
@@ -217,50 +272,57 @@ class SandboxSupervisor:
             try:
                 _check(redeemed)
                 tool = self._tools[envelope.message.tool]
-                call, digest = self._call(envelope.message, tool)
+                call, permit = self._call(envelope.message, tool)
             except _RefusedError as error:
                 self._refuse(envelope, error.redeemed)
+                if redeemed.budgeted:
+                    self._recorder.charge(_returned(envelope.message.permit))
                 continue
+            permit.redeemed = True
+            permit.budgeted = redeemed.budgeted
             launcher = self._launchers[tool.level]
             ended = launcher.launch_now(call)
             if ended is not None:
-                self._record(envelope, call.action_id, digest, ended, launcher.layers)
+                self._record(envelope, call, permit, ended, launcher.layers)
                 continue
             # The permit is spent; thousands of calls may wait, so let go of its bytes.
             envelope.message = msgspec.structs.replace(envelope.message, permit=b"")
-            handle = await crew.start(self._launch, envelope, call, digest, launcher, cleared)
+            handle = await crew.start(self._launch, envelope, call, permit, launcher, cleared)
             envelope.on_abandoned(handle.cancel)
 
     async def _queue(self, envelope: Envelope[Execute]) -> None:
         """Launch a call whose permit is redeemed when its place is there, and not before."""
         tool = self._tools[envelope.message.tool]
         try:
-            call, digest = self._call(envelope.message, tool)
+            call, permit = self._call(envelope.message, tool)
         except _RefusedError as error:
             self._refuse(envelope, error.redeemed)
         except (msgspec.MsgspecError, ValueError):
             self._refuse(envelope, (await self._redeem([envelope]))[0])  # it does not decode
         else:
-            clear = partial(self._clear, envelope)
-            await self._launch(envelope, call, digest, self._launchers[tool.level], clear)
+            clear = partial(self._clear, envelope, permit)
+            await self._launch(envelope, call, permit, self._launchers[tool.level], clear)
 
-    async def _clear(self, envelope: Envelope[Execute]) -> None:
-        _check((await self._redeem([envelope]))[0])
+    async def _clear(self, envelope: Envelope[Execute], permit: _Permit) -> None:
+        (redeemed,) = await self._redeem([envelope])
+        _check(redeemed)
+        permit.redeemed = True
+        permit.budgeted = redeemed.budgeted
 
     async def _launch(
         self,
         envelope: Envelope[Execute],
         call: Call,
-        digest: bytes,
+        permit: _Permit,
         launcher: Launcher,
         clear: Clear,
     ) -> None:
-        started = False
+        began: float | None = None
 
         async def clear_and_note() -> None:
-            nonlocal started
+            nonlocal began
             await clear()
-            started = True
+            began = time.monotonic()  # a loop's own clock may stand still for milliseconds
 
         ended: Ended | None = Ended("cancelled", error="the call was cancelled")
         try:
@@ -275,13 +337,15 @@ class SandboxSupervisor:
             ended = Ended("sandbox_died", error=sentence)
             raise
         finally:
-            if ended is not None and started:
-                self._record(envelope, call.action_id, digest, ended, launcher.layers)
+            if ended is not None and began is not None:
+                ended = _timed(ended, time.monotonic() - began)
+                self._record(envelope, call, permit, ended, launcher.layers)
             elif ended is not None:
+                self._recorder.charge(permit.returned())
                 self._recorder.add(envelope, None, Finished(ended.cause, error=ended.error))
 
-    def _call(self, message: Execute, tool: Tool) -> tuple[Call, bytes]:
-        """Return the call that a redeemed permit is for, and the digest of its action."""
+    def _call(self, message: Execute, tool: Tool) -> tuple[Call, _Permit]:
+        """Return the call that a permit is for, and what is to be kept of the permit."""
         verdict = _verdict(_signed(message.permit).verdict)
         if (verdict.action_id, verdict.actor) != (f"{message.run}:{message.seq}", message.agent):
             sentence = "the permit is for another run or agent than the one it came with"
@@ -297,20 +361,20 @@ class SandboxSupervisor:
         call = Call(
             verdict.action_id, tool.ref, message.args, folders, limits, programs=tool.programs
         )
-        return call, verdict.action_digest
+        return call, _Permit(verdict.action_digest, verdict.nonce, tool.cost)
 
     def _record(
         self,
         envelope: Envelope[Execute],
-        action_id: str,
-        action_digest: bytes,
+        call: Call,
+        permit: _Permit,
         ended: Ended,
         layers: tuple[LayerName, ...],
     ) -> None:
         message = envelope.message
         outcome = Outcome(
-            action_digest=action_digest.hex(),
-            action_id=action_id,
+            action_digest=permit.action_digest.hex(),
+            action_id=call.action_id,
             capped=ended.capped,
             cause=ended.cause,
             cpu_us=ended.usage.cpu_us,
@@ -327,9 +391,11 @@ class SandboxSupervisor:
             wall_us=ended.usage.wall_us,
         )
         answer = Finished(ended.cause, ended.result, ended.error)
+        if permit.budgeted:
+            self._recorder.charge(permit.settlement(ended))
         self._recorder.add(envelope, outcome, answer)
         if ended.cause != "returned":
-            self._tell(message, action_id, "call failed", ended.cause, ended.error)
+            self._tell(message, call.action_id, "call failed", ended.cause, ended.error)
 
     def _refuse(self, envelope: Envelope[Execute], redeemed: Redeemed) -> None:
         message = envelope.message

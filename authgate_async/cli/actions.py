@@ -7,21 +7,23 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from authgate_async.actions import needs_of
 from authgate_async.backends import Backend, make_kernel
-from authgate_async.canonical import canonical, digest
-from authgate_async.cli.lines import numbered, parse_line, refuse
-from authgate_async.errors import ArgumentError, PolicyError
-from authgate_async.policy.problems import Problem, quote
+from authgate_async.canonical import canonical
+from authgate_async.cli.lines import MAX_LINE, numbered, parse_line, refuse
+from authgate_async.errors import ArgumentError, PolicyError, TaskError
+from authgate_async.policy.problems import Problem, quote, tell
 from authgate_async.policy.tools import find_tools
 from authgate_async.tools import ToolSet
 from authgate_async.wire import FLAGS, Action, Changed, Request, Right, SignedVerdict, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from authgate_async.policy import Policy
 
-__all__ = ["ActionLine", "Answer", "Judge", "RequestLine", "read_actions"]
+__all__ = ["ActionLine", "Answer", "Judge", "RequestLine", "read_action", "read_actions"]
 
 _BATCH = 512
 _SECRET_BYTES = 32
@@ -83,6 +85,7 @@ class Judge:
         secret = os.urandom(_SECRET_BYTES)
         self._kernel = make_kernel(backend, seed=secret, entropy=secret)
         self._now = now
+        self._policy = policy
         self._tools = ToolSet(find_tools(policy))
         for changed in _changed(self._kernel.change(_encode(policy.changes()), now)):
             if changed.code:
@@ -94,14 +97,14 @@ class Judge:
             yield from self._batch(lines[start : start + _BATCH])
 
     def _batch(self, lines: Sequence[ActionLine]) -> Iterator[Answer]:
-        asked = [self._action(line) for line in lines]
+        asked = [self.action(line) for line in lines]
         actions = [one for one in asked if isinstance(one, Action)]
         answer = self._kernel.decide(_encode(actions), self._now, os.urandom(_SECRET_BYTES))
         verdicts = iter([_verdict(signed.verdict) for signed in _signed(answer)])
         for one in asked:
             yield one if isinstance(one, Answer) else _answer(next(verdicts))
 
-    def _action(self, line: ActionLine) -> Action | Answer:
+    def action(self, line: ActionLine) -> Action | Answer:
         """Return what the kernel is asked, or the denial of a call that the gate would not make."""
         if line.requests is None and line.tool not in self._tools:
             sentence = f"there is no tool {quote(line.tool)}; give `requests`, or a tool's name"
@@ -110,18 +113,29 @@ class Judge:
             args, requests = self._needs(line)
         except ArgumentError as error:
             return _denied(line, "bad_arguments", str(error))
+        wall_us, output_bytes, cost = self._reserved(line.tool)
         return Action(
             id=line.id,
             actor=line.actor,
             kind=line.kind,
             tool=line.tool,
-            args_digest=digest(args),
+            args=args,
             requests=requests,
             governs_humans=line.governs_humans,
             flags=sum(1 << FLAGS.index(flag) for flag in set(line.flags)),
             min_epoch=line.min_epoch,
             proof=bytes.fromhex(line.proof),
+            wall_us=wall_us,
+            output_bytes=output_bytes,
+            cost=cost,
         )
+
+    def _reserved(self, name: str) -> tuple[int, int, int]:
+        """Return what the gate would reserve for a call; nothing for an unknown tool."""
+        if name not in self._tools:
+            return 0, 0, 0
+        tool = self._tools[name]
+        return needs_of(tool, self._policy.limits_for(name, tool.limits))
 
     def _needs(self, line: ActionLine) -> tuple[bytes, tuple[Request, ...]]:
         if line.requests is not None:
@@ -148,6 +162,26 @@ def read_actions(stream: IO[bytes]) -> list[ActionLine]:
             lines.append(line)
     refuse(problems)
     return lines
+
+
+def read_action(path: Path) -> ActionLine:
+    """Read the one action in a file, a JSON object as `decide` takes it, over any number of lines.
+
+    Raises:
+        TaskError: it cannot be read, or is none: `FILE: SENTENCE`.
+    """
+    try:
+        with path.open("rb") as stream:
+            text = stream.read(MAX_LINE + 1)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise TaskError(f"{path}: cannot be read: {why}; name a file with an action") from None
+    try:
+        line = parse_line(text, ActionLine)
+        _check(line)
+    except ValueError as error:
+        raise TaskError(tell([Problem(str(path), 0, str(error))])) from None
+    return line
 
 
 def _check(line: ActionLine) -> None:

@@ -46,7 +46,7 @@ def make_parser() -> ArgumentParser:
     """Return the parser; what it parses has `verb`, the module of this package to run."""
     parser = _Parser(prog="authgate", description="Run agents without trusting them.")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for declare in (_run, _batch, _decide, _policy, _audit, _keygen, _doctor):
+    for declare in (_run, _batch, _decide, _explain, _policy, _audit, _keygen, _doctor):
         declare(verbs)
     return parser
 
@@ -87,6 +87,16 @@ def _decide(verbs: _Verbs) -> None:
     parser.set_defaults(verb="decide")
     _policy_option(parser)
     _backend_option(parser)
+
+
+def _explain(verbs: _Verbs) -> None:
+    about = "Say why an action, as `decide` takes it, is permitted or denied; nothing runs."
+    parser = verbs.add_parser("explain", help="say why an action is decided so", description=about)
+    parser.set_defaults(verb="explain")
+    _policy_option(parser)
+    parser.add_argument("action", type=Path, metavar="ACTION.json", help="one JSON object")
+    _backend_option(parser)
+    _json_option(parser)
 
 
 def _policy(verbs: _Verbs) -> None:

@@ -6,6 +6,7 @@ of the format.
 
 from __future__ import annotations
 
+import json
 from typing import Any, get_args
 
 import msgspec
@@ -114,6 +115,8 @@ def _plain(value: Any) -> int | str:
             return value
         case bytes():
             return value.hex()
+        case tuple():
+            return json.dumps(msgspec.to_builtins(value), separators=(",", ":"))
         case _:
             return _big(int(value))
 

@@ -15,6 +15,8 @@ from msgspec import UNSET, Meta, UnsetType
 from authgate_async.launchers.protocol import LayerName
 
 __all__ = [
+    "ArgForm",
+    "BudgetForm",
     "GrantForm",
     "LimitsForm",
     "PolicyForm",
@@ -67,6 +69,28 @@ Expiry = Annotated[
 Epoch = Annotated[int, _count("the epoch in which the grant was made", 2**63 - 1, 0)]
 Public = Annotated[bool, Meta(description="true if everybody may read it")]
 CrossDomain = Annotated[bool, Meta(description="true if it reaches into another trust domain")]
+_VALUES = "a list of text, numbers, true or false, at least one"
+Values = Annotated[tuple[Any, ...], Meta(description=_VALUES, extra_json_schema={"minItems": 1})]
+Value = Annotated[Any, Meta(description="the one value that the argument may have")]
+Text = Annotated[str, Meta(description="text")]
+Pattern = Annotated[str, Meta(description="a pattern of docs/rules.md, section 8")]
+Number = Annotated[int | float, Meta(description="a number")]
+Length = Annotated[int, _count("the most characters or elements", 2**53 - 1, 0)]
+Absent = Annotated[Literal[True], Meta(description="true: the argument must be left out")]
+Hosts = Annotated[
+    str | tuple[str, ...],
+    Meta(description="a host, *.DOMAIN for all hosts below it, or a list of such"),
+]
+_MOST = 2**53 - 1
+Calls = Annotated[int, _count("how many calls", _MOST, 0)]
+WallSeconds = Annotated[
+    float, Meta(ge=0, le=2**32, description="how long calls may run in all, 0 to 4294967296")
+]
+OutputBytes = Annotated[int, _count("how much calls may put out in all, in bytes", _MOST, 0)]
+Cost = Annotated[int, _count("what calls may cost in all, in the tools' own units", _MOST, 0)]
+OtherArgs = Annotated[
+    Literal["any", "none"], Meta(description="any or none: whether other arguments are free")
+]
 Enabled = Annotated[bool, Meta(description="true if the tool can be called")]
 Source = Annotated[
     str,
@@ -146,6 +170,37 @@ class ResourceForm(_Form, frozen=True, kw_only=True):
     trust_domain: Domain = ""
 
 
+class ArgForm(_Form, frozen=True, kw_only=True):
+    """What must hold of one argument of a call; all of it must."""
+
+    eq: Value | UnsetType = UNSET
+    one_of: Values | UnsetType = UNSET
+    all_in: Values | UnsetType = UNSET
+    prefix: Text | UnsetType = UNSET
+    regex: Pattern | UnsetType = UNSET
+    not_regex: Pattern | UnsetType = UNSET
+    le: Number | UnsetType = UNSET
+    ge: Number | UnsetType = UNSET
+    max_len: Length | UnsetType = UNSET
+    absent: Absent | UnsetType = UNSET
+    subpath: Text | UnsetType = UNSET
+    host: Hosts | UnsetType = UNSET
+
+
+Args = Annotated[
+    dict[str, ArgForm], Meta(description="what must hold of the arguments of a call, by name")
+]
+
+
+class BudgetForm(_Form, frozen=True, kw_only=True):
+    """What a grant and all that is handed on from it may use together."""
+
+    calls: Calls | UnsetType = UNSET
+    wall_seconds: WallSeconds | UnsetType = UNSET
+    output_bytes: OutputBytes | UnsetType = UNSET
+    cost: Cost | UnsetType = UNSET
+
+
 class GrantForm(_Form, frozen=True, kw_only=True):
     """What one holder may do with one resource; its id is made from its content if it has none."""
 
@@ -159,6 +214,9 @@ class GrantForm(_Form, frozen=True, kw_only=True):
     epoch: Epoch = 0
     parent: Name | UnsetType = UNSET
     cross_domain: CrossDomain = False
+    args: Args = {}
+    other_args: OtherArgs | UnsetType = UNSET
+    budget: BudgetForm = BudgetForm()
 
 
 class ToolForm(_Form, frozen=True, kw_only=True):

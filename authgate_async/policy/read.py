@@ -94,6 +94,10 @@ def _value(value: object, kind: Any, where: Path, faults: Faults) -> object:
     """Return a value as what its field holds, or UNSET once a fault is noted."""
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return read_table(value, kind, where, faults) or msgspec.UNSET
+    form = next((get_args(part)[1] for part in _parts(kind) if get_origin(part) is dict), None)
+    if form is not None and isinstance(value, dict):
+        read = {key: read_table(one, form, (*where, key), faults) for key, one in value.items()}
+        return {key: one for key, one in read.items() if one is not None}
     try:
         return msgspec.convert(value, kind, builtin_types=_NATIVE)
     except msgspec.ValidationError as error:

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 from msgspec import UNSET
 
+from authgate_async.grants import bound_text, limits_of
 from authgate_async.launchers.protocol import LayerName, Limits
 from authgate_async.policy.form import (
+    ArgForm,
     GrantForm,
     LimitsForm,
     PolicyForm,
@@ -28,12 +30,14 @@ from authgate_async.policy.form import (
 from authgate_async.policy.model import Policy, Principal, Resource, RunLimits, ToolEntry
 from authgate_async.policy.problems import Faults, quote
 from authgate_async.policy.read import read_table, read_tables
-from authgate_async.wire import Grant, Right
+from authgate_async.reference.constraints.bounds import flaw
+from authgate_async.wire import Constraint, Grant, Right
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable
+    from collections.abc import Hashable, Iterable, Iterator
     from pathlib import Path as FilePath
 
+    from authgate_async.grants import Budget
     from authgate_async.policy.locate import Path
 
 __all__ = ["BUILT_IN", "MAX_ALTERNATIVES", "build"]
@@ -42,6 +46,9 @@ BUILT_IN = frozenset({"calculator", "file_read", "python_exec", "run_program", "
 
 MAX_ALTERNATIVES = 64
 """How many grants one holder may have on one resource and scope (`docs/rules.md`, section 1)."""
+
+MAX_CONSTRAINTS = 64
+"""How many constraints a grant may have (`docs/rules.md`, section 8)."""
 
 _MAX_NAME = 256
 _MAX_SCOPE = 4096
@@ -208,6 +215,9 @@ class _Builder:
             epoch=form.epoch,
             parent=form.parent or "",
             cross_domain=form.cross_domain,
+            constraints=tuple(self._constraints((*where, "args"), form.args)),
+            other_args=form.other_args or "",
+            **limits_of(cast("Budget", msgspec.to_builtins(form.budget))),
         )
         return self._named(where, form, grant)
 
@@ -240,6 +250,36 @@ class _Builder:
             if count > 1:
                 self._faults.add(where, f"`rights` has {right} more than once; write it once")
         return sum(Right[right.upper()] for right in set(rights))
+
+    def _constraints(self, where: Path, args: dict[str, ArgForm]) -> Iterator[Constraint]:
+        given = [
+            (arg, op, bound)
+            for arg, form in args.items()
+            for op, bound in msgspec.structs.asdict(form).items()
+            if bound is not UNSET
+        ]
+        if len(given) > MAX_CONSTRAINTS:
+            remedy = "say it with fewer, or in several grants"
+            self._faults.add(where, f"`args` has more than {MAX_CONSTRAINTS} bounds; {remedy}")
+        for arg in args:
+            self._text((*where, arg), arg)
+        for arg, op, bound in given:
+            yield self._constraint((*where, arg, op), bound)
+
+    def _constraint(self, where: Path, bound: object) -> Constraint:
+        *_, arg, op = map(str, where)
+        try:
+            constraint = Constraint(arg, op, bound_text(bound))
+        except ValueError:
+            remedy = "give text, numbers, true or false, or lists of these"
+            self._faults.add(where, f"`{op}` has no JSON form; {remedy}")
+            return Constraint(arg, op, "null")
+        why = flaw(constraint)
+        if len(constraint.bound) > _MAX_SCOPE:
+            why = f"is longer than {_MAX_SCOPE} bytes"
+        if why:
+            self._faults.add(where, f"`{op}` of `args` {why}; mend it")
+        return constraint
 
     def _expiry(self, where: Path, when: datetime) -> int:
         micros = (when - _UNIX) // timedelta(microseconds=1)

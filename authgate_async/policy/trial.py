@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from authgate_async.backends import make_kernel
+from authgate_async.policy.conflict import conflict, excess
 from authgate_async.policy.locate import line_of, locate
 from authgate_async.policy.problems import Problem, quote
 from authgate_async.tools.folders import ToolFailure
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 __all__ = ["Trial", "try_policy"]
 
 _SECRET_BYTES = 32
+_MAX_LINKS = 16
+_UNTRIED = frozenset({"constraint", "budget"})
 
 
 class Trial(msgspec.Struct, frozen=True):
@@ -66,7 +69,7 @@ def try_policy(policy: Policy, text: str, now: int, backend: Backend = "auto") -
     doubtful = (*_unowned(policy), *_placeless(policy), *_absent(policy))
     doubts = sorted(
         (line_of(lines, where), sentence)
-        for where, sentence in (*doubtful, *_vain(kernel, policy, now))
+        for where, sentence in (*doubtful, *_vain(kernel, policy, now), *_contradictory(policy))
     )
     return Trial((), tuple(Problem(file, line, sentence) for line, sentence in doubts))
 
@@ -130,12 +133,29 @@ def _vain(kernel: Kernel, policy: Policy, now: int) -> Iterator[tuple[Path, str]
     actions = [_use(name, grant) for name, grant in zip(names, policy.grants, strict=True)]
     answers = kernel.decide(msgspec.msgpack.encode(actions), now, os.urandom(_SECRET_BYTES))
     for index, signed in enumerate(msgspec.msgpack.decode(answers, type=list[SignedVerdict])):
-        violations = msgspec.msgpack.decode(signed.verdict, type=Verdict).violations
+        verdict = msgspec.msgpack.decode(signed.verdict, type=Verdict)
+        # The trial has no arguments, and its calls share the budgets of their ancestors: it says
+        # nothing of these. `conflict` does.
+        violations = [told for told in verdict.violations if told[0] not in _UNTRIED]
         if violations:
             grant = policy.grants[index]
             why = violations[0][1].replace(f"`{names[index]}`", f"`{grant.id}`")
             sentence = f"grant {quote(grant.id)} can permit nothing: {why}"
             yield ("grants", index), f"{sentence}; mend or remove it"
+
+
+def _contradictory(policy: Policy) -> Iterator[tuple[Path, str]]:
+    known = {grant.id: grant for grant in policy.grants}
+    for index, grant in enumerate(policy.grants):
+        chain = [grant]
+        while (parent := known.get(chain[-1].parent)) and len(chain) < _MAX_LINKS:
+            chain.append(parent)
+        if why := conflict(chain):
+            sentence = f"grant {quote(grant.id)} can permit nothing: {why}"
+            yield ("grants", index), f"{sentence}; mend or remove it"
+        elif len(chain) > 1 and (why := excess(grant, chain[1])):
+            remedy = "it gets no more than that; narrow it"
+            yield ("grants", index), f"grant {quote(grant.id)} says too much: {why}; {remedy}"
 
 
 def _fresh_names(policy: Policy) -> list[str]:
@@ -155,4 +175,4 @@ def _copy(name: str, grant: Grant, domain: str) -> list[Change]:
 def _use(name: str, grant: Grant) -> Action:
     right = next(right for right in Right if right & grant.rights)
     request = Request(grant.rtype, grant.name, grant.scope, right)
-    return Action(name, name, "human", "trial", bytes(_SECRET_BYTES), (request,))
+    return Action(name, name, "human", "trial", b"{}", (request,))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from operator import gt
 from typing import TYPE_CHECKING, NamedTuple
 
+from authgate_async.reference.budget import limits
 from authgate_async.reference.scope import covers
 from authgate_async.wire import Grant, Right
 
@@ -84,3 +86,4 @@ def _dimensions(child: Grant, parent: Grant) -> Iterator[tuple[str, bool]]:
     yield "expiry", parent.expires_at != 0 and outlives
     yield "epoch", child.epoch > parent.epoch
     yield "trust domains", child.cross_domain and not parent.cross_domain
+    yield "budget", any(map(gt, limits(child), limits(parent)))

@@ -19,7 +19,7 @@ from authgate_async.reference.permit import (
 from authgate_async.reference.registry import Registry
 from authgate_async.reference.rules import Moment, decide
 from authgate_async.reference.signing import KEY_BYTES, Signer
-from authgate_async.wire import Action, Change, Redemption
+from authgate_async.wire import Action, Change, Redemption, Settlement
 
 __all__ = ["PERMIT_TTL", "ReferenceKernel"]
 
@@ -60,6 +60,7 @@ class ReferenceKernel:
         _check_length("entropy", entropy, _ENTROPY_BYTES)
         batch = decode(actions, tuple[Action, ...])
         with self._lock:
+            self._registry.ledger.release(now)
             verdicts = [
                 decide(self._registry, action, self._moment(now, entropy, i))
                 for i, action in enumerate(batch)
@@ -84,6 +85,12 @@ class ReferenceKernel:
         batch = decode(changes, tuple[Change, ...])
         with self._lock:
             return msgspec.msgpack.encode([apply(self._registry, each, now) for each in batch])
+
+    def settle(self, settlements: bytes) -> bytes:
+        """Charge what calls used by `Settlement`s; a list of whether anything was held for each."""
+        batch = decode(settlements, tuple[Settlement, ...])
+        with self._lock:
+            return msgspec.msgpack.encode([self._registry.ledger.settle(each) for each in batch])
 
     def sign_head(self, head: bytes) -> bytes:
         """Sign the 32 bytes of a log's head."""

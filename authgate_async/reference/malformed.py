@@ -6,12 +6,16 @@ from collections.abc import Iterator
 
 import msgspec
 
+from authgate_async.reference.constraints.arguments import MAX_ARGS
+from authgate_async.reference.constraints.bounds import flaw
 from authgate_async.reference.signing import KEY_BYTES, SIGNATURE_BYTES, is_key
 from authgate_async.wire import (
     FLAGS,
+    OPERATORS,
     Action,
     AdvanceEpoch,
     Change,
+    Constraint,
     Declare,
     Delegate,
     Enrol,
@@ -30,7 +34,7 @@ _MAX_SCOPE = 4096
 _MAX_COMPONENTS = 64
 _MAX_CONFIDENCE = 1_000_000
 _ALL_RIGHTS = 0b1111
-_DIGEST_BYTES = 32
+_MAX_BOUND = 4096
 _CONTROLS = frozenset(map(chr, (*range(0x20), *range(0x7F, 0xA0))))
 
 _Faults = Iterator[str]
@@ -40,8 +44,8 @@ _Faults = Iterator[str]
 def in_action(action: Action) -> _Faults:
     """What is wrong with an action's fields."""
     yield from in_names(action)
-    if len(action.args_digest) != _DIGEST_BYTES:
-        yield f"`args_digest` must have {_DIGEST_BYTES} bytes"
+    if len(action.args) > MAX_ARGS:
+        yield f"`args` is longer than {MAX_ARGS} bytes"
     yield from _requests(action.requests)
     yield from _governed(action.governs_humans)
     if action.flags >> len(FLAGS):
@@ -74,7 +78,6 @@ def cut(action: Action) -> Action:
         actor=_name_or_empty(action.actor),
         kind="" if any(_kind("", action.kind)) else action.kind,
         tool=_name_or_empty(action.tool),
-        args_digest=action.args_digest if len(action.args_digest) == _DIGEST_BYTES else b"",
         requests=tuple(map(_cut_request, action.requests[:MAX_ENTRIES])),
     )
 
@@ -162,6 +165,27 @@ def _grant(grant: Grant) -> _Faults:
     if grant.confidence > _MAX_CONFIDENCE:
         yield f"`grant.confidence` must be at most {_MAX_CONFIDENCE}"
     yield from _text("grant.parent", grant.parent, may_be_empty=True)
+    yield from _constraints(grant)
+
+
+def _constraints(grant: Grant) -> _Faults:
+    if len(grant.constraints) > MAX_ENTRIES:
+        yield f"`grant.constraints` has more than {MAX_ENTRIES} entries"
+    for place, constraint in enumerate(grant.constraints):
+        yield from _constraint(f"grant.constraints[{place}]", constraint)
+    if grant.other_args not in {"", "any", "none"}:
+        yield "`grant.other_args` must be empty, `any` or `none`"
+
+
+def _constraint(place: str, constraint: Constraint) -> _Faults:
+    yield from _text(f"{place}.arg", constraint.arg)
+    if constraint.op not in OPERATORS:
+        yield f"`{place}.op` must be {', '.join(OPERATORS[:-1])} or {OPERATORS[-1]}"
+        return
+    faults = list(_text(f"{place}.bound", constraint.bound, may_be_empty=True, most=_MAX_BOUND))
+    yield from faults
+    if not faults and (why := flaw(constraint)):
+        yield f"`{place}.bound` {why}"
 
 
 def _text(field: str, value: str, *, may_be_empty: bool = False, most: int = _MAX_NAME) -> _Faults:

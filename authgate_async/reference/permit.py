@@ -5,6 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from authgate_async.reference.budget import has_budget
 from authgate_async.reference.decoding import decode
 from authgate_async.reference.signing import Signer, verifies
 from authgate_async.reference.tree import levels, path, root_of
@@ -103,7 +104,18 @@ class Desk:
         if refused is None and not self._spent.spend(verdict.nonce, verdict.expires_at, now):
             used = f"the permit of action `{verdict.action_id}` was used before"
             refused = Redeemed("permit_replayed", used)
-        return refused or Redeemed("", "")
+        return refused or self._started(verdict)
+
+    def _started(self, verdict: Verdict) -> Redeemed:
+        """Let a call run on what is reserved for it, if it rests on a budget."""
+        ids = (grant_id for chain in verdict.chains for grant_id in chain)
+        grants = (self._registry.grants[grant_id].grant for grant_id in ids)
+        if not any(map(has_budget, grants)):
+            return Redeemed("", "")
+        if self._registry.ledger.start(verdict.nonce):
+            return Redeemed("", "", budgeted=True)
+        gone = f"what was reserved for the permit of action `{verdict.action_id}` was given back"
+        return Redeemed("permit_stale", gone)
 
     def _refusals(self, verdict: Verdict, redemption: Redemption, now: int) -> Iterator[Redeemed]:
         """All that is against an unused permit of ours, in the order in which it is told."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import NamedTuple
 
+from authgate_async.reference.budget import Ledger
 from authgate_async.reference.scope import covering
 from authgate_async.wire import Grant, Right
 
@@ -46,6 +47,7 @@ class Registry:
         self.grants: dict[str, Entered] = {}
         self.revoked: set[str] = set()
         self.epoch = 0
+        self.ledger = Ledger()
         self._held: defaultdict[_Held, list[Entered]] = defaultdict(list)
         self._writers: defaultdict[_Place, list[Entered]] = defaultdict(list)
 

@@ -6,8 +6,10 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
+from msgspec.structs import astuple
 
 from authgate_async.reference.chain import Fault, walk
+from authgate_async.reference.constraints.judge import forbidden
 from authgate_async.reference.malformed import (
     MAX_ENTRIES,
     cut,
@@ -26,9 +28,19 @@ if TYPE_CHECKING:
 
     from authgate_async.reference.registry import Registry
 
-__all__ = ["Moment", "action_digest", "decide", "statement"]
+__all__ = [
+    "Answer",
+    "Moment",
+    "action_digest",
+    "candidates_of",
+    "decide",
+    "domain_fault",
+    "is_open",
+    "statement",
+]
 
 _CERTAIN = 1_000_000
+_DIGESTED = 10
 _LOW_CONFIDENCE = 800_000
 _OTHER_KIND = {"human": "machine", "machine": "human"}
 
@@ -45,7 +57,7 @@ class Moment(NamedTuple):
     instance: bytes
 
 
-class _Answer(NamedTuple):
+class Answer(NamedTuple):
     """What became of one request: faults, or the chain that justifies it (none if public)."""
 
     request: Request
@@ -54,13 +66,15 @@ class _Answer(NamedTuple):
 
     @property
     def confidence(self) -> int:
+        """That of the grant, in parts per million; of a public read, certain."""
         return self.chain[0].confidence if self.chain else _CERTAIN
 
 
 def action_digest(action: Action) -> bytes:
-    """Digest an action without its proof."""
-    bare = msgspec.structs.replace(action, proof=b"")
-    return sha256(msgspec.msgpack.encode(bare)).digest()
+    """Digest an action without its proof, and with the digest of its arguments for them."""
+    args_digest = sha256(action.args).digest()
+    bare = msgspec.structs.replace(action, args=args_digest, proof=b"")
+    return sha256(msgspec.msgpack.encode(astuple(bare)[:_DIGESTED])).digest()
 
 
 def statement(digest: bytes) -> bytes:
@@ -82,13 +96,17 @@ def decide(registry: Registry, action: Action, moment: Moment) -> Verdict:
     confidence = min((answer.confidence for answer in answers), default=0) if permitted else 0
     contested = _contested(registry, action, answers, moment.now)
     told = cut(action)
+    end = _end(answers, moment.expires_at) if permitted else moment.expires_at
+    if permitted:
+        links = (grant for answer in answers for grant in answer.chain)
+        registry.ledger.hold(moment.nonce, links, action, end)
     return Verdict(
         action_id=told.id,
         action_digest=digest,
         actor=told.actor,
         kind=told.kind,
         tool=told.tool,
-        args_digest=told.args_digest,
+        args_digest=sha256(action.args).digest(),
         requests=told.requests,
         permitted=permitted,
         violations=tuple(violations),
@@ -99,12 +117,12 @@ def decide(registry: Registry, action: Action, moment: Moment) -> Verdict:
         epoch=registry.epoch,
         nonce=moment.nonce,
         issued_at=moment.now,
-        expires_at=_end(answers, moment.expires_at) if permitted else moment.expires_at,
+        expires_at=end,
         instance=moment.instance,
     )
 
 
-def _end(answers: list[_Answer], latest: int) -> int:
+def _end(answers: list[Answer], latest: int) -> int:
     """When a permit ends: with the first of the grants that it rests on, or else at `latest`."""
     grants = (grant for answer in answers for grant in answer.chain)
     return min([latest, *(grant.expires_at for grant in grants if grant.expires_at)])
@@ -150,35 +168,35 @@ def _impostor(registry: Registry, action: Action, digest: bytes) -> str:
     return ""
 
 
-def _answers(registry: Registry, action: Action, now: int) -> Iterator[_Answer]:
+def _answers(registry: Registry, action: Action, now: int) -> Iterator[Answer]:
     """The answer to each request that is well formed."""
     for request in action.requests[:MAX_ENTRIES]:
         if not any(in_request(request, "")):
             yield _answer(registry, action, request, now)
 
 
-def _answer(registry: Registry, action: Action, request: Request, now: int) -> _Answer:
-    foreign = _domain_fault(registry, action, request)
+def _answer(registry: Registry, action: Action, request: Request, now: int) -> Answer:
+    foreign = domain_fault(registry, action, request)
     public = request.right == Right.READ and _is_public(registry, request)
-    if public and not foreign and not climbs(request.scope):
-        return _Answer(request, [], [])
-    candidates = list(_candidates(registry, action, request, now, foreign))
+    if not foreign and is_open(registry, request):
+        return Answer(request, [], [])
+    candidates = list(candidates_of(registry, action, request, now, foreign))
     sound = [answer for answer in candidates if not answer.faults]
     if sound:
         return max(sound, key=lambda answer: answer.confidence)
     if candidates:
         return min(candidates, key=lambda answer: len(answer.faults))
     if public and foreign:
-        return _Answer(request, foreign, [])
+        return Answer(request, foreign, [])
     who = principal(action.kind, action.actor)
     what = resource(request.rtype, request.name, request.scope)
     sentence = f"{who} holds no grant to {right(request.right)} {what}"
-    return _Answer(request, [("no_grant", sentence)], [])
+    return Answer(request, [("no_grant", sentence)], [])
 
 
-def _candidates(
+def candidates_of(
     registry: Registry, action: Action, request: Request, now: int, foreign: list[Fault]
-) -> Iterator[_Answer]:
+) -> Iterator[Answer]:
     """Each grant that covers the request, in order of entry, with its faults."""
     min_epoch = max(registry.epoch, action.min_epoch)
     place = (request.rtype, request.name, request.scope)
@@ -186,8 +204,17 @@ def _candidates(
         grant = entered.grant
         if grant.rights & request.right:
             chain = walk(registry, grant, now, min_epoch)
+            broken = [("constraint", why) for why in forbidden(chain.links, action.args)]
             beyond = [] if grant.cross_domain else foreign
-            yield _Answer(request, chain.faults + beyond, chain.links)
+            lacking = registry.ledger.lacking(chain.links, action)
+            faults = chain.faults + broken + beyond + lacking
+            yield Answer(request, faults, chain.links)
+
+
+def is_open(registry: Registry, request: Request) -> bool:
+    """Whether everybody of the resource's trust domain may, without a grant."""
+    public = request.right == Right.READ and _is_public(registry, request)
+    return public and not climbs(request.scope)
 
 
 def _is_public(registry: Registry, request: Request) -> bool:
@@ -195,7 +222,7 @@ def _is_public(registry: Registry, request: Request) -> bool:
     return known is not None and known.public
 
 
-def _domain_fault(registry: Registry, action: Action, request: Request) -> list[Fault]:
+def domain_fault(registry: Registry, action: Action, request: Request) -> list[Fault]:
     """The fault of an actor of another trust domain than the resource's, or none."""
     known = registry.resources.get((request.rtype, request.name))
     actor = registry.principals.get((action.actor, action.kind))
@@ -210,7 +237,7 @@ def _domain_fault(registry: Registry, action: Action, request: Request) -> list[
 
 
 def _contested(
-    registry: Registry, action: Action, answers: list[_Answer], now: int
+    registry: Registry, action: Action, answers: list[Answer], now: int
 ) -> Request | None:
     """The first write that a grant justifies and that somebody outside its chain may also do."""
     for answer in answers:

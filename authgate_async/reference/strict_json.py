@@ -9,6 +9,8 @@ from typing import Any, NamedTuple, TypeVar
 
 __all__ = [
     "Field",
+    "Number",
+    "Pairs",
     "boolean",
     "each",
     "integer",
@@ -27,11 +29,11 @@ Reader = Callable[[Any, str], _T]
 """Takes a parsed value and its path."""
 
 
-class _Pairs(list[tuple[str, Any]]):
+class Pairs(list[tuple[str, Any]]):
     """An object as it was written, doubles included."""
 
 
-class _Number(str):
+class Number(str):
     """A number as it was written: `1` and `1.0` differ for a field that counts."""
 
     __slots__ = ()
@@ -45,7 +47,7 @@ class Field(NamedTuple):
 
 
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=_Pairs, parse_int=_Number, parse_float=_Number, parse_constant=_Number
+    object_pairs_hook=Pairs, parse_int=Number, parse_float=Number, parse_constant=Number
 )
 
 
@@ -91,7 +93,7 @@ def each(read_one: Reader[_T]) -> Reader[list[_T]]:
     """Read an array."""
 
     def read(value: Any, path: str) -> list[_T]:
-        if not isinstance(value, list) or isinstance(value, _Pairs):
+        if not isinstance(value, list) or isinstance(value, Pairs):
             raise _error(path, "must be an array")
         return [read_one(one, f"{path}[{place}]") for place, one in enumerate(value)]
 
@@ -100,7 +102,7 @@ def each(read_one: Reader[_T]) -> Reader[list[_T]]:
 
 def text(value: Any, path: str) -> str:
     """Read a string of Unicode scalar values."""
-    if not isinstance(value, str) or isinstance(value, _Number):
+    if not isinstance(value, str) or isinstance(value, Number):
         raise _error(path, "must be a string")
     if any("\ud800" <= character <= "\udfff" for character in value):
         raise _error(path, "has half of a surrogate pair")
@@ -116,7 +118,7 @@ def boolean(value: Any, path: str) -> bool:
 
 def integer(value: Any, path: str) -> int:
     """Read an integer from 0 to 2^63 - 1, written without a point or an exponent."""
-    digits = isinstance(value, _Number) and value.isdecimal() and len(value) <= _MAX_DIGITS
+    digits = isinstance(value, Number) and value.isdecimal() and len(value) <= _MAX_DIGITS
     if not digits or int(value) > _MAX_INTEGER:
         raise _error(path, f"must be an integer from 0 to {_MAX_INTEGER}")
     return int(value)
@@ -124,7 +126,7 @@ def integer(value: Any, path: str) -> int:
 
 def number(value: Any, path: str) -> float:
     """Read a finite number."""
-    if not isinstance(value, _Number):
+    if not isinstance(value, Number):
         raise _error(path, "must be a number")
     if not math.isfinite(float(value)):
         raise _error(path, "must be finite")
@@ -132,7 +134,7 @@ def number(value: Any, path: str) -> float:
 
 
 def _unique(value: Any, path: str) -> list[tuple[str, Any]]:
-    if not isinstance(value, _Pairs):
+    if not isinstance(value, Pairs):
         raise _error(path, "must be an object")
     seen = set()
     for name, _ in value:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -172,7 +171,7 @@ def _action(action: dict[str, Any]) -> Action:
         actor=action["actor"]["name"],
         kind=action["actor"]["kind"],
         tool=action["tool"],
-        args_digest=sha256(b"").digest(),
+        args=b"",
         requests=tuple(requests),
         governs_humans=tuple(action["governs_humans"]),
         flags=sum(1 << bit for bit, flag in enumerate(FLAGS) if action[flag]),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from authgate_async.errors import ArgumentError
+from authgate_async.errors import ArgumentError, ToolDefinitionError
 from authgate_async.launchers.protocol import Folder, Level, Limits, ToolRef
 from authgate_async.tools.folders import Folders, ToolFailure
 from authgate_async.tools.signature import Signature, check_name, locate, read_signature
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Bound", "Tool", "tool"]
 
 _MESSAGE_LIMIT = 300
+_MAX_COST = 2**53
 
 
 class Bound(msgspec.Struct, frozen=True):
@@ -49,12 +50,14 @@ class Tool:
         level: Level,
         programs: bool,
         limits: Limits,
+        cost: int,
         ref: ToolRef,
     ) -> None:
         self.name = name
         self.level = level
         self.programs = programs
         self.limits = limits
+        self.cost = cost
         self.ref = ref
         self.claims = claims
         self.function = function
@@ -158,6 +161,7 @@ def tool(
     level: Level = "jail",
     programs: bool = False,
     limits: Limits = Limits(),  # noqa: B008 - frozen
+    cost: int = 0,
     name: str | None = None,
     also: tuple[tuple[str, str, str], ...] = (),
 ) -> Callable[[Callable[..., Any]], Tool]:
@@ -165,8 +169,8 @@ def tool(
 
     `resource` is `RTYPE:NAME`; in NAME and `scope`, `{param}` stands for the value of that string
     parameter and nothing else. `right` is read, write, execute or delegate. `also` has further
-    (resource, scope, right) triples, all of which the call needs. `name` defaults to the
-    function's.
+    (resource, scope, right) triples, all of which the call needs. `cost` is what a call takes from
+    the budgets of its grants, in units of your own. `name` defaults to the function's.
 
     At level `jail` each call runs in a process that can reach what the permit names and nothing
     else; with `programs` it may start programs and further processes there. At level `process` it
@@ -180,6 +184,10 @@ def tool(
 
     def decorate(function: Callable[..., Any]) -> Tool:
         ref = locate(function, level)
+        if not 0 <= cost < _MAX_COST:
+            raise ToolDefinitionError(
+                f"a cost of {cost} makes no sense; give a whole number from 0 on"
+            )
         title = check_name(function.__name__ if name is None else name)
         signature = read_signature(function, title)
         triples = ((resource, scope, right), *also)
@@ -192,6 +200,7 @@ def tool(
             level=level,
             programs=programs,
             limits=limits,
+            cost=cost,
             ref=ref,
         )
 

@@ -3,10 +3,10 @@
 //! `cargo run --release -p authgate-kernel --example cost`
 #![expect(clippy::print_stdout, reason = "this program prints its figures")]
 
-use std::borrow::Cow;
 use std::hint::black_box;
 use std::time::Instant;
 
+use authgate_kernel::codec::MAX_INT;
 use authgate_kernel::wire::{
     Action, Change, Enrol, Grant, Own, Redemption, Register, Request, SignedVerdict, decode, encode,
 };
@@ -113,6 +113,12 @@ fn enter(kernel: &Kernel, agents: &[String]) -> Result<(), KernelError> {
                     epoch: 0,
                     parent: "",
                     cross_domain: false,
+                    constraints: Vec::new(),
+                    other_args: "",
+                    max_calls: MAX_INT,
+                    max_wall_us: MAX_INT,
+                    max_output_bytes: MAX_INT,
+                    max_cost: MAX_INT,
                 };
                 Change::Register(Register { grant })
             })
@@ -141,7 +147,7 @@ fn actions(agents: &[String]) -> Vec<u8> {
             actor,
             kind: "machine",
             tool: "file_read",
-            args_digest: Cow::Borrowed(&DIGEST),
+            args: b"{}",
             requests: vec![
                 Request {
                     rtype: "file",
@@ -160,13 +166,10 @@ fn actions(agents: &[String]) -> Vec<u8> {
             flags: 0,
             min_epoch: 0,
             proof: &[],
+            wall_us: 0,
+            output_bytes: 0,
+            cost: 0,
         })
         .collect();
     encode(&actions)
 }
-
-/// SHA-256 of `{}`.
-const DIGEST: [u8; 32] = [
-    0x44, 0x13, 0x6f, 0xa3, 0x55, 0xb3, 0x67, 0x8a, 0x11, 0x46, 0xad, 0x16, 0xf7, 0xe8, 0x64, 0x9e,
-    0x94, 0xfb, 0x4f, 0xc2, 0x1f, 0xe7, 0x7e, 0x83, 0x10, 0xc0, 0x60, 0xf6, 0x1c, 0xaa, 0xff, 0x8a,
-];

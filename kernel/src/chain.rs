@@ -1,6 +1,7 @@
 //! Chains of grants and their faults: `expired`, `epoch_stale`, `chain_broken`, `attenuation`
 //! (`docs/rules.md`, section 5).
 
+use crate::budget::{Amounts, NO_LIMIT};
 use crate::codes::Denial;
 use crate::registry::{NONE, Number, Record, Registry, right};
 use crate::scope::covers;
@@ -50,6 +51,7 @@ pub(crate) enum Dimension {
     Expiry,
     Epoch,
     TrustDomains,
+    Budget,
 }
 
 impl Dimension {
@@ -66,6 +68,7 @@ impl Dimension {
             Self::Expiry => "expiry",
             Self::Epoch => "epoch",
             Self::TrustDomains => "trust domains",
+            Self::Budget => "budget",
         };
         format!("grant `{child}` is wider than its parent `{parent}` in {name}")
     }
@@ -82,11 +85,14 @@ pub(crate) struct Terms<'a> {
     pub(crate) expires_at: u64,
     pub(crate) epoch: u64,
     pub(crate) cross_domain: bool,
+    pub(crate) limits: Amounts,
 }
 
 impl<'a> Terms<'a> {
     pub(crate) fn of(registry: &'a Registry, grant: &Record) -> Self {
+        let limits = registry.limits_of(grant).unwrap_or([NO_LIMIT; 4]);
         Self {
+            limits,
             resource: Some(grant.resource),
             scope: registry.scope(grant.scope),
             rights: grant.rights,
@@ -103,6 +109,11 @@ pub(crate) fn widened(
     child: &Terms<'_>,
     parent: &Terms<'_>,
 ) -> impl Iterator<Item = Dimension> + use<> {
+    let exceeds = child
+        .limits
+        .iter()
+        .zip(parent.limits)
+        .any(|(child, parent)| *child > parent);
     let outlives = child.expires_at == 0 || child.expires_at > parent.expires_at;
     [
         (Dimension::Resource, child.resource != parent.resource),
@@ -115,6 +126,7 @@ pub(crate) fn widened(
             Dimension::TrustDomains,
             child.cross_domain && !parent.cross_domain,
         ),
+        (Dimension::Budget, exceeds),
     ]
     .into_iter()
     .filter_map(|(dimension, wider)| wider.then_some(dimension))

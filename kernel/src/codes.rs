@@ -42,8 +42,12 @@ codes! {
         ChainBroken = "chain_broken",
         /// A link is wider than its parent.
         Attenuation = "attenuation",
+        /// A grant does not allow these arguments.
+        Constraint = "constraint",
         /// The resource is in another trust domain.
         TrustDomain = "trust_domain",
+        /// A grant has not enough left.
+        Budget = "budget",
     }
 }
 

@@ -4,13 +4,14 @@ use std::borrow::Cow;
 
 use sha2::{Digest, Sha256};
 
+use crate::budget::{Ledger, needs};
 use crate::chain::Links;
 use crate::codec::{MAX_INT, Writer};
 use crate::codes::Denial;
 use crate::registry::{Number, Record, Registry, right};
 use crate::rules::no_grant::Justified;
 use crate::rules::{
-    Case, Findings, MAX_ENTRIES, contested_write, forbidden_flag, identity_mismatch,
+    Case, Findings, MAX_ENTRIES, budget, contested_write, forbidden_flag, identity_mismatch,
     low_confidence, machine_dominion, malformed, no_grant, unowned_machine,
 };
 use crate::tree::Hash;
@@ -33,19 +34,23 @@ struct Outcome<'a> {
     /// When the first grant of `chains` expires.
     until: u64,
     chains: Vec<Vec<&'a str>>,
+    links: Vec<Links>,
     contested: Option<&'a Request<'a>>,
 }
 
-/// Decides one action, the `index`th of its batch. `scratch` is cleared first.
+/// Decides one action, the `index`th of its batch, and reserves what a permit needs. `scratch` is
+/// cleared first.
 pub(crate) fn decide<'a>(
     registry: &'a Registry,
+    ledger: &mut Ledger,
     action: &'a Action<'a>,
     index: u32,
     moment: Moment<'a>,
     scratch: &mut Writer,
 ) -> Verdict<'a> {
-    let digest = digest(action, scratch);
-    let case = Case::new(registry, action, &digest, moment.now);
+    let args_digest: Hash = Sha256::digest(action.args).into();
+    let digest = digest(action, &args_digest, scratch);
+    let case = Case::new(registry, ledger, action, &digest, moment.now);
     let mut findings = Findings::default();
     let flaws = malformed::in_action(action, |flaw| findings.deny(Denial::Malformed, flaw));
     let is_malformed = !findings.violations.is_empty();
@@ -66,8 +71,13 @@ pub(crate) fn decide<'a>(
         contested_write::warn(request, &mut findings);
     }
     let mut expires_at = moment.now.saturating_add(moment.permit_ttl).min(MAX_INT);
+    let nonce = nonce(moment.entropy, index);
     if permitted {
         expires_at = expires_at.min(outcome.until);
+        let charged = budget::charged(&case, &outcome.links);
+        if !charged.is_empty() {
+            ledger.hold(nonce, charged, needs(action), expires_at);
+        }
     }
     let mut verdict = Verdict {
         action_id: action.id,
@@ -75,7 +85,7 @@ pub(crate) fn decide<'a>(
         actor: action.actor,
         kind: action.kind,
         tool: action.tool,
-        args_digest: Cow::Borrowed(&action.args_digest),
+        args_digest: Cow::Owned(args_digest.to_vec()),
         requests: action.requests.clone(),
         permitted,
         violations: findings.violations,
@@ -88,7 +98,7 @@ pub(crate) fn decide<'a>(
             Vec::new()
         },
         epoch: registry.epoch(),
-        nonce: Cow::Owned(nonce(moment.entropy, index)),
+        nonce: Cow::Owned(nonce.to_vec()),
         issued_at: moment.now,
         expires_at,
         instance: Cow::Borrowed(moment.instance),
@@ -99,19 +109,21 @@ pub(crate) fn decide<'a>(
     verdict
 }
 
-/// SHA-256 of the action's encoding without its proof.
-fn digest(action: &Action<'_>, scratch: &mut Writer) -> Hash {
+/// The action's digest, as section 3 of the rules has it.
+fn digest(action: &Action<'_>, args_digest: &Hash, scratch: &mut Writer) -> Hash {
     scratch.out.clear();
-    action.write_unproven(scratch);
+    action.write_digested(args_digest, scratch);
     Sha256::digest(&scratch.out).into()
 }
 
-fn nonce(entropy: &[u8; 32], index: u32) -> Vec<u8> {
+fn nonce(entropy: &[u8; 32], index: u32) -> [u8; 16] {
     let hash = Sha256::new()
         .chain_update(entropy)
         .chain_update(index.to_be_bytes())
         .finalize();
-    hash.iter().take(16).copied().collect()
+    let mut first = [0; 16];
+    first.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
+    first
 }
 
 fn requests<'a>(
@@ -125,6 +137,7 @@ fn requests<'a>(
         confidence: CERTAIN,
         until: u64::MAX,
         chains: Vec::new(),
+        links: Vec::new(),
         contested: None,
     };
     let mut scopes: Vec<Number> = Vec::new();
@@ -147,6 +160,7 @@ fn requests<'a>(
                 }
                 let ids = records(registry, &links).map(|grant| registry.grants.id(grant));
                 outcome.chains.push(ids.collect());
+                outcome.links.push(links);
                 if request.right == u64::from(right::WRITE)
                     && outcome.contested.is_none()
                     && contested_write::is_contested(case, resource, &scopes, &links)

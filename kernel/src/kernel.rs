@@ -6,6 +6,7 @@ use ahash::RandomState;
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use sha2::{Digest, Sha256};
 
+use crate::budget::Ledger;
 use crate::codec::{MAX_INT, Writer};
 use crate::codes::Refusal;
 use crate::decide::{Moment, decide};
@@ -14,7 +15,9 @@ use crate::permit::{Batch, Seal, verified};
 use crate::redeem::{Seals, Spent};
 use crate::registry::Registry;
 use crate::signing::{Statement, key_id};
-use crate::wire::{Action, Change, Changed, Redeemed, Redemption, Verdict, decode, encode};
+use crate::wire::{
+    Action, Change, Changed, Redeemed, Redemption, Settlement, Verdict, decode, encode,
+};
 
 /// Decides, permits and redeems; may be used by many threads at once.
 pub struct Kernel {
@@ -24,6 +27,7 @@ pub struct Kernel {
     registry: RwLock<Registry>,
     spent: Mutex<Spent>,
     seals: Mutex<Seals>,
+    ledger: Mutex<Ledger>,
 }
 
 impl Kernel {
@@ -45,6 +49,7 @@ impl Kernel {
             instance: instance(entropy),
             registry: RwLock::new(Registry::new(&hasher)),
             spent: Mutex::new(Spent::new(permit_ttl, hasher.clone())),
+            ledger: Mutex::new(Ledger::new(&hasher)),
             seals: Mutex::new(Seals::new(hasher)),
         })
     }
@@ -88,8 +93,19 @@ impl Kernel {
         let registry = self.registry.read().map_err(|_| KernelError::Poisoned)?;
         let mut batch = Batch::default();
         let mut scratch = Writer::default();
+        let (mut guard, mut unused);
+        let ledger = if registry.has_budgets() {
+            // Held until the whole batch is decided, so that no other decision comes in between.
+            guard = self.ledger.lock().map_err(|_| KernelError::Poisoned)?;
+            guard.release(moment.now);
+            &mut *guard
+        } else {
+            unused = Ledger::unused();
+            &mut unused
+        };
         for (index, action) in (0..).zip(actions) {
-            batch.push(&decide(&registry, action, index, moment, &mut scratch));
+            let verdict = decide(&registry, ledger, action, index, moment, &mut scratch);
+            batch.push(&verdict);
         }
         Ok(batch)
     }
@@ -102,48 +118,71 @@ impl Kernel {
         in_range("now", now)?;
         let redemptions: Vec<Redemption<'_>> = decode(redemptions)?;
         let answers = redemptions.iter().map(|redemption| {
-            let (code, sentence) = match self.redeem_one(redemption, now)? {
-                None => ("", String::new()),
-                Some((refusal, sentence)) => (refusal.text(), sentence),
+            let (code, sentence, budgeted) = match self.redeem_one(redemption, now)? {
+                Ok(budgeted) => ("", String::new(), budgeted),
+                Err((refusal, sentence)) => (refusal.text(), sentence, false),
             };
             Ok(Redeemed {
                 code: code.into(),
                 sentence: sentence.into(),
+                budgeted,
             })
         });
         Ok(encode(&answers.collect::<Result<Vec<_>, KernelError>>()?))
     }
 
+    /// Whether the call's end is to be settled, or why it may not start.
     fn redeem_one(
         &self,
         redemption: &Redemption<'_>,
         now: u64,
-    ) -> Result<Option<(Refusal, String)>, KernelError> {
+    ) -> Result<Result<bool, Refused>, KernelError> {
         let verdict = verified(redemption.permit, |seal| self.is_genuine(seal))?;
         // What another instance knew, its revocations and used nonces, is not known here.
         let ours = verdict.filter(|verdict| verdict.instance.as_ref() == self.instance);
         let Some(verdict) = ours else {
             let sentence = "the permit is not signed by this kernel";
-            return Ok(Some((Refusal::Forged, sentence.to_owned())));
+            return Ok(Err((Refusal::Forged, sentence.to_owned())));
         };
         if let Some(refusal) = unfit(&verdict, redemption, now) {
-            return Ok(Some(refusal));
+            return Ok(Err(refusal));
         }
         // Held until the nonce is used up, so that no revocation falls in between.
         let registry = self.registry.read().map_err(|_| KernelError::Poisoned)?;
         if let Some(sentence) = stale(&registry, &verdict) {
-            return Ok(Some((Refusal::Stale, sentence)));
+            return Ok(Err((Refusal::Stale, sentence)));
         }
+        let id = verdict.action_id;
         let nonce = verdict.nonce.as_ref().try_into();
         let mut spent = self.spent.lock().map_err(|_| KernelError::Poisoned)?;
-        let fresh = nonce.is_ok_and(|nonce| spent.spend(nonce, verdict.expires_at, now));
-        Ok((!fresh).then(|| {
-            let sentence = format!(
-                "the permit of action `{}` was used before",
-                verdict.action_id
-            );
-            (Refusal::Replayed, sentence)
-        }))
+        let fresh = |nonce: &&[u8; 16]| spent.spend(**nonce, verdict.expires_at, now);
+        let Some(nonce) = nonce.ok().filter(fresh) else {
+            let sentence = format!("the permit of action `{id}` was used before");
+            return Ok(Err((Refusal::Replayed, sentence)));
+        };
+        if !is_budgeted(&registry, &verdict) {
+            return Ok(Ok(false));
+        }
+        let mut ledger = self.ledger.lock().map_err(|_| KernelError::Poisoned)?;
+        Ok(if ledger.start(nonce) {
+            Ok(true)
+        } else {
+            let sentence =
+                format!("what was reserved for the permit of action `{id}` was given back");
+            Err((Refusal::Stale, sentence))
+        })
+    }
+
+    /// Charges what calls have used, and gives back the rest of what was reserved for them; gives
+    /// the list of whether anything was.
+    ///
+    /// # Errors
+    /// When the bytes do not decode, or a lock is poisoned.
+    pub fn settle(&self, settlements: &[u8]) -> Result<Vec<u8>, KernelError> {
+        let settlements: Vec<Settlement<'_>> = decode(settlements)?;
+        let mut ledger = self.ledger.lock().map_err(|_| KernelError::Poisoned)?;
+        let settled = settlements.iter().map(|one| ledger.settled(one));
+        Ok(encode(&settled.collect::<Vec<bool>>()))
     }
 
     /// Whether a seal is this kernel's; one that was is remembered.
@@ -205,12 +244,11 @@ impl Kernel {
     }
 }
 
+/// Why a permit may not be used.
+type Refused = (Refusal, String);
+
 /// What forbids the use of a genuine verdict, whatever the registry says.
-fn unfit(
-    verdict: &Verdict<'_>,
-    redemption: &Redemption<'_>,
-    now: u64,
-) -> Option<(Refusal, String)> {
+fn unfit(verdict: &Verdict<'_>, redemption: &Redemption<'_>, now: u64) -> Option<Refused> {
     let id = verdict.action_id;
     if !verdict.permitted {
         return Some((Refusal::Denied, format!("action `{id}` was denied")));
@@ -249,6 +287,13 @@ fn stale(registry: &Registry, verdict: &Verdict<'_>) -> Option<String> {
     Some(format!(
         "the permit of action `{id}` rests on grant `{gone}`, which {why}"
     ))
+}
+
+/// Whether a verdict rests on a grant with a budget.
+fn is_budgeted(registry: &Registry, verdict: &Verdict<'_>) -> bool {
+    let found = verdict.chains.iter().flatten();
+    let mut found = found.filter_map(|grant| registry.grants.find(grant));
+    registry.has_budgets() && found.any(|grant| registry.limits(grant).is_some())
 }
 
 /// A keyed hasher: nobody without the entropy can choose keys that collide.
@@ -330,12 +375,15 @@ mod tests {
             actor: "a",
             kind: "human",
             tool: "t",
-            args_digest: vec![0; 32].into(),
+            args: &[],
             requests: Vec::new(),
             governs_humans: Vec::new(),
             flags: 0,
             min_epoch: 0,
             proof: &[],
+            wall_us: 0,
+            output_bytes: 0,
+            cost: 0,
         };
         let Ok(signed) = kernel.decide(&encode(&vec![action]), 0, &[0; 32]) else {
             panic!("deciding takes no seal")

@@ -8,7 +8,9 @@
 //! | `kernel` | the door: decide, redeem, change; owns the locks |
 //! | `decide` | one action through every rule |
 //! | `rules` | the rules, a file each |
+//! | `budget` | what grants may use in all, and what is used |
 //! | `chain` | delegation chains and their faults |
+//! | `constraints` | what a grant says about arguments |
 //! | `scope` | which scope covers which |
 //! | `registry` | what is known, indexed by hash |
 //! | `permit` | signs batches; the only place that verifies a permit |
@@ -20,9 +22,11 @@
 //! | `json` | `verify_json`, for other languages |
 #![forbid(unsafe_code)]
 
+mod budget;
 mod chain;
 pub mod codec;
 pub mod codes;
+mod constraints;
 mod decide;
 pub mod error;
 mod json;

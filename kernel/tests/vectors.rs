@@ -55,6 +55,7 @@ fn call(kernel: &Kernel, step: &Value, input: &[u8]) -> Result<Vec<u8>, KernelEr
     match step["op"].as_str().unwrap() {
         "change" => kernel.change(input, now),
         "redeem" => kernel.redeem(input, now),
+        "settle" => kernel.settle(input),
         "decide" => {
             let entropy = step.get("entropy").map_or(vec![0; 32], bytes);
             kernel.decide(input, now, &entropy)

@@ -63,6 +63,10 @@ impl PyKernel {
         released(py, || self.kernel.change(changes, now))
     }
 
+    fn settle<'py>(&self, py: Python<'py>, settlements: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        released(py, || self.kernel.settle(settlements))
+    }
+
     fn sign_head<'py>(&self, py: Python<'py>, head: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
         released(py, || self.kernel.sign_head(head).map(Vec::from))
     }

@@ -16,7 +16,7 @@ from authgate_async.wire import Action, SignedVerdict, Verdict
 SEED, ENTROPY = b"\x01" * 32, b"\x02" * 32
 ALICE = {"name": "alice", "kind": "HUMAN"}
 TEXT = json.dumps({"registry": {}, "action": {"action_id": "a", "actor": ALICE}})
-ACTION = Action("a", "alice", "human", "t", bytes(32), ())
+ACTION = Action("a", "alice", "human", "t", b"{}", ())
 
 
 @pytest.fixture

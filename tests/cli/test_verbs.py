@@ -73,6 +73,7 @@ DOUBTS = [
     ),
     (HOLDER + "expires_at = 2001-01-01T00:00:00Z", 0, "can permit nothing: grant `g"),
     (HOLDER + 'id = "g"\nparent = "g"', 0, "grant `g` can permit nothing: grant `g` may not be"),
+    (HOLDER + "budget.calls = 0", 0, "can permit nothing: grant `g"),
     (HOLDER.replace("workspace", "w2"), 0, "`file:w2` has no folder, so no tool can reach it"),
     (f'{HOLDER}id = "r"\n{HOLDER}parent = "r"', 5, "grant `r` may not be delegated"),
     (

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from authgate_async.wire import Action, Enrol, Verdict
+from authgate_async.wire import Action, Enrol, Grant, Register, Request, Verdict
 
 
 @pytest.fixture
@@ -61,3 +61,37 @@ def test_changes_and_decisions_from_many_threads_do_not_mix(world: Any, action: 
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(work, range(200)))
+
+
+def test_many_threads_share_a_budget_to_the_last_call(world: Any, action: Action) -> None:
+    """Decisions at the same time permit as many calls as there are, and not one more."""
+    budget = Grant("budget", "bot", "machine", "file", "shared", "", 15, max_calls=50)
+    parts = [
+        Grant(
+            f"part-{i}",
+            "bot",
+            "machine",
+            "file",
+            "shared",
+            f"{i}",
+            15,
+            parent="budget",
+            max_calls=20,
+        )
+        for i in range(4)
+    ]
+    world.done(Register(budget), *map(Register, parts))
+
+    def work(number: int) -> int:
+        asked = [
+            msgspec.structs.replace(action, requests=(Request("file", "shared", f"{i % 4}", 1),))
+            for i in range(number, number + 5)
+        ]
+        answer = world.kernel.decide(msgspec.msgpack.encode(asked), 0, number.to_bytes(32, "big"))
+        verdicts = [
+            msgspec.msgpack.decode(each[0], type=Verdict) for each in msgspec.msgpack.decode(answer)
+        ]
+        return sum(verdict.permitted for verdict in verdicts)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(work, range(40))) == 50

@@ -83,7 +83,7 @@ class Scribe:
             actor="a",
             kind="machine",
             tool="file_read",
-            args_digest=sha256(args.encode()).digest(),
+            args=args.encode(),
             requests=(wire.Request("folder", name, "a.txt", 1),),
         )
         decided = self.kernel.decide(msgspec.msgpack.encode([action]), NOW, b"n" * 32)

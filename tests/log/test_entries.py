@@ -12,7 +12,10 @@ from authgate_async.log.records import MAX_INT, decode_record, encode_record
 if TYPE_CHECKING:
     from conftest import Scribe
 
-GRANT = wire.Grant("g", "a", "machine", "folder", "docs", "", 1, expires_at=2**63 - 1)
+LIMIT = (wire.Constraint("n", "le", "10"),)
+GRANT = wire.Grant(
+    "g", "a", "machine", "folder", "docs", "", 1, expires_at=2**63 - 1, constraints=LIMIT
+)
 CHANGES = (
     wire.Enrol("a", "machine", b"\x01" * 32),
     wire.Own("a", "h"),
@@ -38,6 +41,7 @@ def test_a_grant_is_flattened_into_words_and_numbers() -> None:
     fields = change_of(wire.Register(GRANT), changed, by="h", time=1).fields
     assert (fields["rights"], fields["cross_domain"]) == (1, 0)
     assert fields["expires_at"] == "9223372036854775807"
+    assert fields["constraints"] == '[["n","le","10"]]'
     assert change_of(CHANGES[0], changed, by="h", time=1).fields["key"] == "01" * 32
 
 

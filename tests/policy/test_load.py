@@ -10,7 +10,7 @@ from authgate_async.policy import check, load
 from authgate_async.policy.load import MAX_BYTES, examine
 from authgate_async.policy.rules import BUILT_IN
 from authgate_async.tools import ToolSet
-from authgate_async.wire import Declare, Enrol, Grant, Own, Register, Right
+from authgate_async.wire import NO_LIMIT, Constraint, Declare, Enrol, Grant, Own, Register, Right
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,6 +77,55 @@ def test_every_key_of_a_grant_reaches_the_kernel(write: Write) -> None:
     assert load(write(text)).grants[1] == Grant(
         "g", "bot", "machine", "file", "a:b", "x/y", 6, 123456, 500_000, **wide
     )
+
+
+def test_bounds_of_arguments_reach_the_kernel_as_json(write: Write) -> None:
+    """Each argument's bounds become constraints, in the order of the format."""
+    args = '{ n = { le = 10, ge = 0.5 }, u = { host = ["a.org"] }, x = { absent = true } }'
+    text = PEOPLE + _grant(args=args, other_args='"any"') + _grant(id='"g"', other_args='"none"')
+    first, second = load(write(text)).grants
+    assert first.constraints == (
+        Constraint("n", "le", "10"),
+        Constraint("n", "ge", "0.5"),
+        Constraint("u", "host", '["a.org"]'),
+        Constraint("x", "absent", "true"),
+    )
+    assert (first.other_args, second.other_args, second.constraints) == ("any", "none", ())
+
+
+def test_a_budget_reaches_the_kernel_in_its_units(write: Write) -> None:
+    """Seconds become microseconds, and what is not there has no end."""
+    text = PEOPLE + _grant(budget="{ calls = 3, wall_seconds = 1.5, cost = 0 }")
+    (grant,) = load(write(text)).grants
+    limits = (grant.max_calls, grant.max_wall_us, grant.max_output_bytes, grant.max_cost)
+    assert limits == (3, 1_500_000, NO_LIMIT, 0)
+
+
+BAD_ARGS = [
+    ("a = { lt = 3 }", 5, "`lt` is no key of `a`; the keys are eq, one_of"),
+    ("a = 4", 5, "`a` must be a table"),
+    ("b = { le = 1 }\na = { le = 'x' }", 6, "`le` is a string; give a number"),
+    ("a = { max_len = -1 }", 5, "`max_len` cannot be `-1`; give the most characters"),
+    ("a = { absent = false }", 5, "`absent` cannot be `False`; give true"),
+    ("a = { regex = '(' }", 5, "`regex` of `args` is no pattern: a bracket is not closed"),
+    ("a = { subpath = '../x' }", 5, "`subpath` of `args` must be a path without `..`"),
+    ("a = { host = 'http://a' }", 5, "`host` of `args` must be a host name"),
+    ("a = { one_of = [] }", 5, "`one_of` of `args` must be a list of values, at least one"),
+    ("a = { eq = 2030-01-01 }", 5, "`eq` has no JSON form; give text, numbers"),
+    ("a = { ge = nan }", 5, "`ge` has no JSON form; give text, numbers"),
+    (f"a = {{ eq = '{'x' * 4095}' }}", 5, "`eq` of `args` is longer than 4096 bytes"),
+    ('"" = { le = 1 }', 5, "`` is empty; give 1 to 256 bytes"),
+    ("\n".join(f"a{i} = {{ le = 1 }}" for i in range(65)), 4, "`args` has more than 64 bounds"),
+]
+
+
+@pytest.mark.parametrize(("args", "offset", "sentence"), BAD_ARGS)
+def test_a_fault_of_a_bound_is_told_with_its_line(
+    write: Write, args: str, offset: int, sentence: str
+) -> None:
+    """Each bound is checked as the kernel would, and the sentence stands at its line."""
+    [(line, told)] = _sentences(write, f"{PEOPLE}{_grant()}[grants.args]\n{args}\n")
+    assert (line - FIRST, told[: len(sentence)]) == (offset, sentence)
 
 
 def test_a_grant_without_id_is_named_by_its_content(write: Write) -> None:
@@ -189,6 +238,11 @@ BAD_GRANTS = [
     ({"epoch": "-1"}, 4, "`epoch` cannot be `-1`"),
     ({"parent": '"gone"'}, 4, "`parent` names `gone`, which is no grant here"),
     ({"id": '""'}, 4, "`id` is empty"),
+    ({"other_args": '"all"'}, 4, "`other_args` cannot be `all`; give any or none"),
+    ({"budget": "{ calls = -1 }"}, 4, "`calls` cannot be `-1`; give how many calls"),
+    ({"budget": "{ call = 1 }"}, 4, "`call` is no key of `budget`; did you mean `calls`?"),
+    ({"budget": "{ wall_seconds = nan }"}, 4, "`wall_seconds` cannot be `nan`"),
+    ({"args": "7"}, 4, "`args` is a number; give what must hold"),
     ({"rigths": "1"}, 4, "`rigths` is no key of `grants`; did you mean `rights`?"),
 ]
 

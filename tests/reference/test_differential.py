@@ -4,7 +4,6 @@ What is drawn is biased towards near misses: few names, scopes over a small alph
 epochs around the present.
 """
 
-from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -26,6 +25,7 @@ from authgate_async.wire import (
     Register,
     Request,
     Revoke,
+    Settlement,
     SignedVerdict,
 )
 
@@ -64,6 +64,8 @@ DIMENSIONS: dict[str, st.SearchStrategy[Any]] = {
     "expires_at": expiry,
     "epoch": epoch,
     "cross_domain": st.booleans(),
+    "max_calls": st.integers(0, 4),
+    "max_cost": st.integers(0, 4),
 }
 PLAIN = Grant("g0", "b", "machine", "f", "a", "", 15, epoch=1)
 
@@ -98,8 +100,9 @@ ACTION_FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "flags": st.sampled_from([0, 1, 768, 1024]),
     "min_epoch": epoch,
     "proof": st.sampled_from([bytes(64), b"x"]),
+    "cost": st.integers(0, 3),
 }
-READER = Action("x", "b", "machine", "t", sha256(ARGS).digest(), (Request("f", "a", "a", 1),))
+READER = Action("x", "b", "machine", "t", ARGS, (Request("f", "a", "a", 1),))
 actions = _varied(READER, ACTION_FIELDS)
 
 
@@ -130,6 +133,7 @@ def _aimed(draw: st.DrawFn, known: list[Grant]) -> Action:
         kind=grant.holder_kind,
         requests=(Request(grant.rtype, grant.name, grant.scope + below, right), *more),
         min_epoch=draw(st.sampled_from([0, 0, 0, 1, 2])),
+        cost=draw(st.integers(0, 2)),
     )
 
 
@@ -144,6 +148,10 @@ def programs(draw: st.DrawFn) -> list[tuple[str, list[Any], int]]:
         "change": st.lists(change, max_size=3),
         "decide": st.lists(st.one_of(_aimed(known), _aimed(known), actions), max_size=4),
         "redeem": st.lists(st.integers(0, 5), max_size=4),
+        "settle": st.lists(
+            st.tuples(st.integers(0, 5), st.booleans(), st.booleans(), st.integers(0, 3)),
+            max_size=3,
+        ),
     }
     ops = draw(st.lists(st.sampled_from(sorted(contents)), min_size=3, max_size=10))
     later = [(op, draw(contents[op]), draw(now)) for op in ops]
@@ -172,11 +180,19 @@ class Twins:
         assert answers[0] == answers[1]
         return answers[0]
 
+    def _settlement(self, index: int, redeemed: bool, started: bool, cost: int) -> Settlement:  # noqa: FBT001
+        permit = self.permits[-1 - index % len(self.permits)]
+        nonce = decode(decode(permit)[0])[14] if permit else b"x"
+        return Settlement(nonce, redeemed, started, 0, 0, cost)
+
     def step(self, op: str, items: list[Any], moment: int) -> None:
         """Take one step of a program."""
         if op == "redeem":
             permits = [self.permits[-1 - index % len(self.permits)] for index in items]
             items = [Redemption(permit, "t", ARGS) for permit in permits]
+        if op == "settle":
+            self.call(op, encode([self._settlement(*item) for item in items]))
+            return
         more = [bytes([moment % 2]) * 32] if op == "decide" else []
         output = self.call(op, encode(items), moment, *more)
         if op == "decide":
@@ -259,7 +275,7 @@ def test_contested_writes_give_the_same_bytes(crowd: list[Change], moment: int) 
     for change in [*people, *crowd]:
         twins.step("change", [change], 0)
     writes = (Request("f", "a", "a/b", 2),)
-    asking = [Action("x", n, k, "t", bytes(32), writes) for n in "ab" for k in ("human", "machine")]
+    asking = [Action("x", n, k, "t", ARGS, writes) for n in "ab" for k in ("human", "machine")]
     twins.step("decide", asking, moment)
 
 
@@ -275,7 +291,7 @@ def _damaged(draw: st.DrawFn, whole: bytes) -> bytes:
 
 
 WHOLE = {
-    "decide": encode([Action("x", "b", "machine", "t", bytes(32), (Request("f", "a", "", 1),))]),
+    "decide": encode([Action("x", "b", "machine", "t", ARGS, (Request("f", "a", "", 1),))]),
     "change": encode([Enrol("c", "human"), Register(Grant("g", "b", "machine", "f", "a", "", 1))]),
     "redeem": encode([Redemption(b"permit", "t", ARGS)]),
 }

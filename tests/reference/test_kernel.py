@@ -24,7 +24,7 @@ from authgate_async.wire import (
 
 SEED = b"\x01" * 32
 EMPTY = msgspec.msgpack.encode([])
-ACTION = Action("a", "al", "human", "t", sha256(b"").digest(), (Request("f", "n", "", 1),))
+ACTION = Action("a", "al", "human", "t", b"", (Request("f", "n", "", 1),))
 GRANT = Grant("g", "al", "human", "f", "n", "", 1)
 encode = msgspec.msgpack.encode
 

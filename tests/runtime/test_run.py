@@ -171,6 +171,32 @@ async def test_authority_changes_in_the_middle(
     assert fourth.steps[0].codes == ("epoch_stale",)
 
 
+async def test_a_grant_bounds_the_arguments_of_its_calls(
+    runtime: Callable[..., Any], step: Callable[..., Any]
+) -> None:
+    """A call outside the bounds is denied with the grant, the argument, and what was allowed."""
+
+    def asks(text: str) -> Task:
+        return Task(agent="bot", steps=(step("calculator", expression=text),))
+
+    async with runtime() as rt:
+        args = {"expression": {"regex": "[0-9+]+", "max_len": 5}}
+        await rt.grant("machine:bot", "execute", "compute:calculator", args=args, grant_id="sums")
+        good = await rt.run(asks("1+2"))
+        bad = await rt.run(asks("6*7"))
+        with pytest.raises(RefusedError, match="must be a number") as refused:
+            await rt.grant("machine:bot", "execute", "compute:x", args={"n": {"le": "1"}})
+        with pytest.raises(UsageError, match="`le` of argument `n` has no JSON form"):
+            await rt.grant("machine:bot", "execute", "compute:x", args={"n": {"le": object()}})
+
+    assert (good.status, good.steps[0].value) == ("done", "3")
+    assert (bad.status, bad.steps[0].codes) == ("denied", ("constraint",))
+    allowed = 'only as text that matches `"[0-9+]+"` as a whole; it is text'
+    (sentence,) = bad.steps[0].sentences
+    assert sentence == f"grant `sums` allows argument `expression` {allowed}"
+    assert refused.value.code == "malformed"
+
+
 async def test_delegation_narrows_or_is_refused(
     runtime: Callable[..., Any], step: Callable[..., Any]
 ) -> None:
@@ -278,7 +304,7 @@ async def test_decide_gives_verdicts_and_nothing_else(runtime: Callable[..., Any
     from authgate_async.wire import Action, Request, Right  # noqa: PLC0415 - only here
 
     action = Action(
-        "a-1", "bot", "machine", "echo", bytes(32), (Request("compute", "echo", "", Right.EXECUTE),)
+        "a-1", "bot", "machine", "echo", b"{}", (Request("compute", "echo", "", Right.EXECUTE),)
     )
     async with runtime() as rt:
         verdicts = await rt.decide([action])

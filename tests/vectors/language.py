@@ -6,7 +6,6 @@ reference kernel to that, and only then writes down the sentences and bytes.
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -20,7 +19,9 @@ from authgate_async.wire import (
     Redemption,
     Register,
     Request,
+    Settlement,
     SignedVerdict,
+    Verdict,
 )
 
 if TYPE_CHECKING:
@@ -67,14 +68,20 @@ class Redeeming(NamedTuple):
     now: int = NOW + 1
 
 
+class Settling(NamedTuple):
+    """Settlements, made from the verdicts so far, each with whether anything was held for it."""
+
+    settlements: tuple[tuple[Callable[[Past], Settlement], bool], ...]
+
+
 class Refused(NamedTuple):
-    """Bytes that do not decode, given to `decide`, `change` or `redeem`."""
+    """Bytes that do not decode, given to `decide`, `change`, `redeem` or `settle`."""
 
     operation: str
     data: bytes
 
 
-Step = Changing | Deciding | Redeeming | Refused
+Step = Changing | Deciding | Redeeming | Settling | Refused
 
 
 class Case(NamedTuple):
@@ -150,7 +157,7 @@ READ = (ask(),)
 
 def act(*requests: Request, **fields: object) -> Action:
     """Make an action of `bot`; with no requests it asks to read `folder:notes`."""
-    action = Action("a-1", "bot", "machine", TOOL, sha256(ARGS).digest(), requests or READ)
+    action = Action("a-1", "bot", "machine", TOOL, ARGS, requests or READ)
     return msgspec.structs.replace(action, **fields)
 
 
@@ -162,6 +169,29 @@ def changed_grant(base: Grant, **fields: int | str | bool) -> Grant:
 def redeem(*redemptions: tuple[Callable[[Past], Redemption], str], now: int = NOW + 1) -> Redeeming:
     """Redeem permits."""
     return Redeeming(redemptions, now)
+
+
+def settle(*settlements: tuple[Callable[[Past], Settlement], bool]) -> Settling:
+    """Settle calls."""
+    return Settling(settlements)
+
+
+def end(
+    step: int = 0,
+    place: int = 0,
+    used: tuple[int, int, int] = (0, 0, 0),
+    *,
+    redeemed: bool = True,
+    started: bool = True,
+) -> Callable[[Past], Settlement]:
+    """Say what the call used that deciding step `step` permitted as its action `place`."""
+
+    def make(past: Past) -> Settlement:
+        signed = msgspec.msgpack.decode(past[step][place], type=SignedVerdict)
+        verdict = msgspec.msgpack.decode(signed.verdict, type=Verdict)
+        return Settlement(verdict.nonce, redeemed, started, *used)
+
+    return make
 
 
 def use(

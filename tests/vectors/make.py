@@ -18,7 +18,17 @@ import msgspec
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE / "cases")]
 
-from language import NOW, Case, Changing, Deciding, Past, Redeeming, Refused, Step  # noqa: E402
+from language import (  # noqa: E402
+    NOW,
+    Case,
+    Changing,
+    Deciding,
+    Past,
+    Redeeming,
+    Refused,
+    Settling,
+    Step,
+)
 
 from authgate_async.reference import ReferenceKernel, verify_json  # noqa: E402
 from authgate_async.wire import Changed, Redeemed, SignedVerdict, Verdict  # noqa: E402
@@ -30,6 +40,9 @@ TOPICS = (
     "principals",
     "grants",
     "chains",
+    "bounds",
+    "budgets",
+    "constraints",
     "changes",
     "resources",
     "permits",
@@ -89,6 +102,8 @@ class Run:
                 return self._decide(step)
             case Redeeming():
                 return self._redeem(step)
+            case Settling():
+                return self._settle(step)
             case Refused():
                 return self._refuse(step)
 
@@ -123,11 +138,18 @@ class Run:
         _expect(self.name, [a.code for a in answers], [code for _, code in step.redemptions])
         return _written("redeem", step.now, plain(redemptions), plain(answers), output)
 
+    def _settle(self, step: Settling) -> dict[str, Any]:
+        settlements = [make(self.past) for make, _ in step.settlements]
+        output = self.kernel.settle(_encode(settlements))
+        found = _decode(output, type=list[bool])
+        _expect(self.name, found, [held for _, held in step.settlements])
+        return _written("settle", 0, plain(settlements), found, output)
+
     def _refuse(self, step: Refused) -> dict[str, Any]:
         operation = getattr(self.kernel, step.operation)
-        more = [b"\x11" * 32] if step.operation == "decide" else []
+        more = {"settle": (), "decide": (NOW, b"\x11" * 32)}.get(step.operation, (NOW,))
         try:
-            operation(step.data, NOW, *more)
+            operation(step.data, *more)
         except ValueError:
             return {"op": step.operation, "now": NOW, "raises": True, "bytes": plain(step.data)}
         _expect(self.name, "an answer", "an error")

@@ -6,16 +6,16 @@
 
 mod document;
 mod fields;
-mod value;
+pub(crate) mod value;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
 
 use self::document::{Document, Principal, Resource};
+use crate::budget::NO_LIMIT;
 use crate::error::JsonError;
 use crate::kernel::Kernel;
 use crate::signing::hex;
@@ -173,6 +173,12 @@ fn claims<'a>(document: &'a Document, ids: &'a [String]) -> impl Iterator<Item =
                 epoch: claim.epoch,
                 parent: "",
                 cross_domain: false,
+                constraints: Vec::new(),
+                other_args: "",
+                max_calls: NO_LIMIT,
+                max_wall_us: NO_LIMIT,
+                max_output_bytes: NO_LIMIT,
+                max_cost: NO_LIMIT,
             };
             (
                 format!("registry.claims[{place}]"),
@@ -193,12 +199,15 @@ fn action(action: &document::Action) -> Action<'_> {
         actor: &action.actor.name,
         kind: action.actor.kind,
         tool: &action.tool,
-        args_digest: Cow::Owned(Sha256::digest([]).to_vec()),
+        args: &[],
         requests: requests.collect(),
         governs_humans: action.governs_humans.iter().map(String::as_str).collect(),
         flags: action.flags,
         min_epoch: action.min_epoch,
         proof: &[],
+        wall_us: 0,
+        output_bytes: 0,
+        cost: 0,
     }
 }
 

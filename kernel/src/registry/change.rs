@@ -2,7 +2,10 @@
 
 use ed25519_dalek::VerifyingKey;
 
-use super::{Full, Kind, NO_DOMAIN, Nature, Number, Principal, Record, Registry, right};
+use super::{
+    Full, Kind, NO_DOMAIN, NONE, Nature, Number, Principal, Record, Registry, next_number, right,
+};
+use crate::budget::{self, NO_LIMIT};
 use crate::chain::{self, MAX_LINKS, Terms};
 use crate::codec::MAX_INT;
 use crate::codes::{ChangeRefusal, Denial};
@@ -208,13 +211,17 @@ impl Registry {
             expires_at: grant.expires_at,
             epoch: grant.epoch,
             cross_domain: grant.cross_domain,
+            limits: budget::limits(grant),
         }
     }
 
     fn enter(&mut self, holder: Number, grant: &Grant<'_>) -> Result<(), Refused> {
         let resource = self.intern_resource(grant.rtype, grant.name)?;
         let scope = self.scopes.intern(0, grant.scope)?;
+        let constraints = self.intern_constraints(grant)?;
         let mut record = Record::new(holder, resource, scope);
+        record.constraints = constraints;
+        record.limits = self.enter_limits(grant)?;
         record.expires_at = grant.expires_at;
         record.epoch = grant.epoch;
         record.rights = low_bits(grant.rights);
@@ -225,6 +232,24 @@ impl Registry {
         self.grants.enter(grant.id, grant.parent, record)?;
         self.reseat(place, before)?;
         Ok(())
+    }
+
+    fn enter_limits(&mut self, grant: &Grant<'_>) -> Result<Number, Full> {
+        let limits = budget::limits(grant);
+        if limits == [NO_LIMIT; 4] {
+            return Ok(NONE);
+        }
+        let number = next_number(self.limits.len())?;
+        self.limits.push(limits);
+        Ok(number)
+    }
+
+    fn intern_constraints(&mut self, grant: &Grant<'_>) -> Result<Number, Refused> {
+        let interned = self.constraints.intern(grant)?;
+        interned.map_err(|(place, why)| {
+            let sentence = format!("`grant.constraints[{place}].bound` {why}");
+            Refused::denial(Denial::Malformed, sentence)
+        })
     }
 
     fn reseat(

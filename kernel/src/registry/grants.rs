@@ -23,6 +23,10 @@ pub(crate) struct Record {
     pub(crate) parent: Number,
     /// The next of the same holder, resource and scope, or `NONE`.
     next: Number,
+    /// The number of its limits, or `NONE`.
+    pub(crate) limits: Number,
+    /// The number of its constraints, or `NONE`.
+    pub(crate) constraints: Number,
     pub(crate) confidence: u32,
     pub(crate) rights: u8,
     pub(crate) cross_domain: bool,
@@ -41,6 +45,8 @@ impl Record {
             scope,
             parent: NONE,
             next: NONE,
+            limits: NONE,
+            constraints: NONE,
             confidence: 0,
             rights: 0,
             cross_domain: false,

@@ -2,6 +2,7 @@
 //! look-ups by borrowed keys.
 //!
 //! - `names`: interned text
+//! - `shared`: constraints, each set of them once
 //! - `grants`: grants, and who holds what
 //! - `writers`: who may write where, for contested writes
 //! - `change`: the changes, and when they are refused
@@ -9,13 +10,18 @@
 mod change;
 mod grants;
 mod names;
+mod shared;
 mod writers;
 
 use ahash::RandomState;
 use ed25519_dalek::VerifyingKey;
 
+use crate::budget::Amounts;
+use crate::constraints::Constraints;
+
 pub(crate) use grants::{Grants, NONE, Record};
 use names::Names;
+use shared::Shared;
 use writers::Writers;
 
 /// The number of a principal, a resource, a scope, a trust domain, or a grant (in order of entry).
@@ -103,6 +109,8 @@ pub(crate) struct Registry {
     domains: Names,
     scopes: Names,
     pub(crate) grants: Grants,
+    constraints: Shared,
+    limits: Vec<Amounts>,
     writers: Writers,
     epoch: u64,
 }
@@ -123,6 +131,8 @@ impl Registry {
             domains,
             scopes: names(),
             grants: Grants::new(names(), hasher.clone()),
+            constraints: Shared::new(names()),
+            limits: Vec::new(),
             writers: Writers::new(hasher.clone()),
             epoch: 0,
         }
@@ -162,6 +172,26 @@ impl Registry {
         self.domains.get(number)
     }
 
+    /// What a grant says about arguments; `None` if it leaves them free.
+    pub(crate) fn constraints(&self, grant: &Record) -> Option<&Constraints> {
+        self.constraints.get(grant.constraints)
+    }
+
+    /// What a grant may use in all; `None` if it has no budget.
+    pub(crate) fn limits(&self, grant: Number) -> Option<Amounts> {
+        self.limits_of(self.grants.get(grant)?)
+    }
+
+    /// The same, of a grant at hand.
+    pub(crate) fn limits_of(&self, grant: &Record) -> Option<Amounts> {
+        self.limits.get(grant.limits as usize).copied()
+    }
+
+    /// Whether any grant ever had a budget.
+    pub(crate) const fn has_budgets(&self) -> bool {
+        !self.limits.is_empty()
+    }
+
     /// Whether anybody but `known` may write to the resource at exactly this scope.
     pub(crate) fn is_contested(
         &self,
@@ -187,6 +217,8 @@ impl Registry {
             + self.principals.capacity() * size_of::<Principal>()
             + self.natures.capacity() * size_of::<Nature>()
             + self.grants.footprint()
+            + self.constraints.footprint()
+            + self.limits.capacity() * size_of::<Amounts>()
             + self.writers.footprint()
     }
 }

@@ -185,6 +185,7 @@ mod tests {
 
     use super::super::Registry;
     use super::*;
+    use crate::budget::NO_LIMIT;
     use crate::wire::{Change, Enrol, Grant, Register};
 
     /// A registry in which so many humans may write the whole of `f:x`, until different times.
@@ -212,6 +213,12 @@ mod tests {
                 epoch: 0,
                 parent: "",
                 cross_domain: false,
+                constraints: Vec::new(),
+                other_args: "",
+                max_calls: NO_LIMIT,
+                max_wall_us: NO_LIMIT,
+                max_output_bytes: NO_LIMIT,
+                max_cost: NO_LIMIT,
             };
             assert_eq!(
                 registry.apply(&Change::Register(Register { grant }), 0),

@@ -1,17 +1,18 @@
 //! `malformed`: which fields are wrong, and why (`docs/rules.md`, section 2).
 
-use std::borrow::Cow;
-
 use super::MAX_ENTRIES;
 use crate::codes::FLAGS;
+use crate::constraints::{self, MAX_ARGS};
 use crate::registry::{Kind, right};
 use crate::signing::{is_strict, parse_key};
-use crate::wire::{Action, Change, Grant, Request, Verdict};
+use crate::wire::{Action, Change, Constraint, Grant, Request, Verdict};
 
-const DIGEST_BYTES: usize = 32;
 const MAX_NAME: usize = 256;
 const MAX_SCOPE: usize = 4096;
+const MAX_BOUND: usize = 4096;
 const MAX_COMPONENTS: usize = 64;
+const OPERATORS: &str = "must be eq, one_of, all_in, prefix, regex, not_regex, le, ge, max_len, \
+                         absent, subpath or host";
 const MAX_CONFIDENCE: u64 = 1_000_000;
 
 /// Why a field is wrong.
@@ -47,8 +48,8 @@ pub(crate) fn in_action(action: &Action<'_>, mut tell: impl FnMut(String)) -> Fl
         note(field, why);
     }
     note(
-        "args_digest",
-        (action.args_digest.len() != DIGEST_BYTES).then_some("must have 32 bytes"),
+        "args",
+        (action.args.len() > MAX_ARGS).then_some("is longer than 65536 bytes"),
     );
     note("requests", requests(action.requests.len()));
     for (place, request) in action.requests.iter().take(MAX_ENTRIES).enumerate() {
@@ -93,9 +94,6 @@ pub(crate) fn cut(verdict: &mut Verdict<'_>) {
     empty(&mut verdict.actor, name);
     empty(&mut verdict.kind, kind);
     empty(&mut verdict.tool, name);
-    if verdict.args_digest.len() != DIGEST_BYTES {
-        verdict.args_digest = Cow::Borrowed(&[]);
-    }
     verdict.requests.truncate(MAX_ENTRIES);
     for request in &mut verdict.requests {
         empty(&mut request.rtype, name);
@@ -119,12 +117,6 @@ fn in_request(request: &Request<'_>) -> [(&'static str, Why); 4] {
 
 /// The first thing that is wrong with a change.
 pub(crate) fn in_change(change: &Change<'_>) -> Option<String> {
-    let first = |fields: &[(&str, Why)]| {
-        let mut flaws = fields
-            .iter()
-            .filter_map(|(field, why)| Some((field, (*why)?)));
-        flaws.next().map(|(field, why)| format!("`{field}` {why}"))
-    };
     match change {
         Change::Enrol(change) => first(&[
             ("name", name(change.name)),
@@ -141,17 +133,26 @@ pub(crate) fn in_change(change: &Change<'_>) -> Option<String> {
             ("name", name(change.name)),
             ("trust_domain", text(change.trust_domain, MAX_NAME)),
         ]),
-        Change::Register(change) => first(&in_grant(&change.grant)),
-        Change::Delegate(change) => first(&in_grant(&change.grant))
+        Change::Register(change) => in_grant(&change.grant),
+        Change::Delegate(change) => in_grant(&change.grant)
             .or_else(|| first(&[("by", name(change.by)), ("by_kind", kind(change.by_kind))])),
         Change::Revoke(change) => first(&[("grant_id", name(change.grant_id))]),
         Change::AdvanceEpoch(_) => None,
     }
 }
 
-fn in_grant(grant: &Grant<'_>) -> [(&'static str, Why); 9] {
+/// The first flaw of some fields, as a sentence.
+fn first(fields: &[(&str, Why)]) -> Option<String> {
+    let mut flaws = fields
+        .iter()
+        .filter_map(|(field, why)| Some((field, (*why)?)));
+    flaws.next().map(|(field, why)| format!("`{field}` {why}"))
+}
+
+fn in_grant(grant: &Grant<'_>) -> Option<String> {
     let odd_rights = grant.rights == 0 || grant.rights > right::ALL.into();
-    [
+    let odd_others = !["", "any", "none"].contains(&grant.other_args);
+    let fields = first(&[
         ("grant.id", name(grant.id)),
         ("grant.holder", name(grant.holder)),
         ("grant.holder_kind", kind(grant.holder_kind)),
@@ -167,7 +168,36 @@ fn in_grant(grant: &Grant<'_>) -> [(&'static str, Why); 9] {
             (grant.confidence > MAX_CONFIDENCE).then_some("must be at most 1000000"),
         ),
         ("grant.parent", text(grant.parent, MAX_NAME)),
-    ]
+        ("grant.constraints", entries(grant.constraints.len())),
+    ]);
+    fields
+        .or_else(|| {
+            let mut constraints = grant.constraints.iter().enumerate();
+            constraints.find_map(|(place, one)| in_constraint(place, one))
+        })
+        .or_else(|| {
+            let why = odd_others.then_some("must be empty, `any` or `none`");
+            first(&[("grant.other_args", why)])
+        })
+}
+
+fn in_constraint(place: usize, constraint: &Constraint<'_>) -> Option<String> {
+    let field = |name: &str| format!("grant.constraints[{place}].{name}");
+    let odd = !constraints::is_operator(constraint.op);
+    first(&[(&field("arg"), name(constraint.arg))])
+        .or_else(|| first(&[(&field("op"), odd.then_some(OPERATORS))]))
+        .or_else(|| {
+            let bound = text(constraint.bound, MAX_BOUND);
+            first(&[(
+                &field("bound"),
+                bound.or_else(|| constraints::flaw(constraint)),
+            )])
+        })
+}
+
+/// Whether a sentence may quote a text as a name.
+pub(crate) fn is_name(value: &str) -> bool {
+    name(value).is_none()
 }
 
 fn name(value: &str) -> Why {

@@ -4,16 +4,23 @@
 //! - `malformed`: every field is well formed
 //! - `forbidden_flag`, `unowned_machine`, `machine_dominion`, `identity_mismatch`: the whole action
 //! - `no_grant`: each request, and with it the choice among the grants that cover it
+//! - `constraint`: the arguments, against each grant of a chain
 //! - `trust_domain`: the actor's domain against the resource's
+//! - `budget`: what is left of each grant of a chain
 //! - `contested_write`, `low_confidence`: the warnings
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
+use crate::budget::Ledger;
 use crate::codes::{Denial, Warning};
+use crate::constraints::Arguments;
 use crate::registry::{Kind, Number, Principal, Registry};
 use crate::tree::Hash;
 use crate::wire::{Action, Finding};
 
+pub(crate) mod budget;
+pub(crate) mod constraint;
 pub(crate) mod contested_write;
 pub(crate) mod forbidden_flag;
 pub(crate) mod identity_mismatch;
@@ -30,6 +37,7 @@ pub(crate) const MAX_ENTRIES: usize = 64;
 /// One action, and what every rule needs to know about it.
 pub(crate) struct Case<'a> {
     pub(crate) registry: &'a Registry,
+    pub(crate) ledger: &'a Ledger,
     pub(crate) action: &'a Action<'a>,
     pub(crate) digest: &'a Hash,
     pub(crate) now: u64,
@@ -37,11 +45,13 @@ pub(crate) struct Case<'a> {
     pub(crate) kind: Option<Kind>,
     /// The number of the actor, if it is enrolled.
     pub(crate) actor: Option<Number>,
+    args: OnceCell<Option<Arguments>>,
 }
 
 impl<'a> Case<'a> {
     pub(crate) fn new(
         registry: &'a Registry,
+        ledger: &'a Ledger,
         action: &'a Action<'a>,
         digest: &'a Hash,
         now: u64,
@@ -50,16 +60,24 @@ impl<'a> Case<'a> {
         let actor = kind.and_then(|kind| registry.find_principal(kind, action.actor));
         Self {
             registry,
+            ledger,
             action,
             digest,
             now,
             kind,
             actor,
+            args: OnceCell::new(),
         }
     }
 
     pub(crate) fn principal(&self) -> Option<&'a Principal> {
         self.registry.principal(self.actor?)
+    }
+
+    /// The action's arguments, read when the first grant asks; `None` if they cannot be read.
+    pub(crate) fn args(&self) -> Option<&Arguments> {
+        let read = || Arguments::read(self.action.args);
+        self.args.get_or_init(read).as_ref()
     }
 
     /// The least epoch of a grant that counts.

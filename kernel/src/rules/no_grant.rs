@@ -3,7 +3,9 @@
 
 use std::cmp::Reverse;
 
-use super::{Case, Findings, trust_domain};
+use super::constraint::{self, Forbidden};
+use super::{Case, Findings, budget, trust_domain};
+use crate::budget::Shortage;
 use crate::chain::{self, Fault, Links};
 use crate::codes::Denial;
 use crate::registry::{Nature, Number, right};
@@ -40,12 +42,16 @@ impl Sound {
 struct Faulty {
     number: Number,
     faults: Vec<Fault>,
+    forbidden: Vec<Forbidden>,
     foreign: bool,
+    lacking: Vec<Shortage>,
 }
 
 impl Faulty {
     fn rank(&self) -> (usize, Number) {
-        (self.faults.len() + usize::from(self.foreign), self.number)
+        let faults = self.faults.len() + self.forbidden.len() + self.lacking.len();
+        let faults = faults + usize::from(self.foreign);
+        (faults, self.number)
     }
 }
 
@@ -122,8 +128,10 @@ fn choose(
     for (number, grant) in held.filter(|(_, grant)| grant.allows(right)) {
         let mut faults = Vec::new();
         let links = chain::walk(case.registry, number, case.now, case.floor(), &mut faults);
+        let forbidden = constraint::forbidden(case, &links);
         let foreign = foreign && !grant.cross_domain;
-        if faults.is_empty() && !foreign {
+        let lacking = budget::lacking(case, &links);
+        if faults.is_empty() && forbidden.is_empty() && !foreign && lacking.is_empty() {
             let sound = Sound {
                 number,
                 confidence: grant.confidence,
@@ -139,7 +147,9 @@ fn choose(
             let flawed = Faulty {
                 number,
                 faults,
+                forbidden,
                 foreign,
+                lacking,
             };
             if least
                 .as_ref()
@@ -165,10 +175,16 @@ fn tell(
     for fault in &faulty.faults {
         findings.deny(fault.code(), fault.sentence(case.registry));
     }
+    for forbidden in &faulty.forbidden {
+        constraint::tell(case, *forbidden, findings);
+    }
     if faulty.foreign {
         findings.deny(
             Denial::TrustDomain,
             trust_domain::sentence(case, request, nature),
         );
+    }
+    for shortage in &faulty.lacking {
+        budget::tell(case, *shortage, findings);
     }
 }

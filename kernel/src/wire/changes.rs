@@ -7,6 +7,18 @@ use crate::codec::{Reader, Writer};
 use crate::error::DecodeError;
 
 positional! {
+    /// What must hold of one argument of a call.
+    Constraint {
+        /// The argument's name.
+        arg: &'a str,
+        /// One of twelve operators.
+        op: &'a str,
+        /// What it is held against, as JSON.
+        bound: &'a str,
+    }
+}
+
+positional! {
     /// A capability.
     Grant {
         /// Unique.
@@ -33,6 +45,18 @@ positional! {
         parent: &'a str,
         /// Reaches other trust domains.
         cross_domain: bool,
+        /// All of which must hold.
+        constraints: Vec<Constraint<'a>>,
+        /// `any`, `none`, or empty: `none` where there are constraints and else `any`.
+        other_args: &'a str,
+        /// How many calls it is good for, with all that is handed on from it; 2^63 - 1 is no limit.
+        max_calls: u64,
+        /// How many microseconds these may run in all.
+        max_wall_us: u64,
+        /// How many bytes these may put out in all.
+        max_output_bytes: u64,
+        /// What these may cost in all.
+        max_cost: u64,
     }
 }
 

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::{Wire, positional};
 use crate::codec::{Reader, Writer};
 use crate::error::DecodeError;
+use crate::tree::Hash;
 
 positional! {
     /// One resource and one right that an action asks for.
@@ -31,8 +32,8 @@ positional! {
         kind: &'a str,
         /// The tool's name.
         tool: &'a str,
-        /// SHA-256 of the argument bytes.
-        args_digest: Cow<'a, [u8]>,
+        /// The argument bytes.
+        args: &'a [u8],
         /// What it needs.
         requests: Vec<Request<'a>>,
         /// Humans that it would govern.
@@ -43,18 +44,28 @@ positional! {
         min_epoch: u64,
         /// Empty, or a signature over the statement.
         proof: &'a [u8],
+        /// How many microseconds the call may run. This and what follows is not digested.
+        wall_us: u64,
+        /// How many bytes it may put out.
+        output_bytes: u64,
+        /// What it costs.
+        cost: u64,
     }
 }
 
 impl Action<'_> {
-    /// Appends the encoding of this action with an empty proof: what its digest is over.
-    pub(crate) fn write_unproven(&self, writer: &mut Writer) {
-        writer.array(Self::FIELDS);
+    /// The fields that the actor vouches for; what is to be reserved is the gate's to say.
+    const DIGESTED: usize = 10;
+
+    /// Appends what the action's digest is over: its first ten fields with an empty proof, and with
+    /// the digest of its arguments in their place.
+    pub(crate) fn write_digested(&self, args_digest: &Hash, writer: &mut Writer) {
+        writer.array(Self::DIGESTED);
         self.id.write(writer);
         self.actor.write(writer);
         self.kind.write(writer);
         self.tool.write(writer);
-        self.args_digest.write(writer);
+        writer.bytes(args_digest);
         self.requests.write(writer);
         self.governs_humans.write(writer);
         self.flags.write(writer);
@@ -137,11 +148,31 @@ positional! {
 }
 
 positional! {
+    /// What became of a call that was permitted.
+    Settlement {
+        /// Its verdict's.
+        nonce: &'a [u8],
+        /// Whether its permit was redeemed: what another redemption holds is not given back.
+        redeemed: bool,
+        /// Whether it started; one that did not has used nothing.
+        started: bool,
+        /// How many microseconds it ran.
+        wall_us: u64,
+        /// How many bytes it put out.
+        output_bytes: u64,
+        /// What it cost.
+        cost: u64,
+    }
+}
+
+positional! {
     /// The answer to a redemption; an empty code is a yes.
     Redeemed {
         /// Empty, or a refusal's code.
         code: Cow<'a, str>,
         /// Empty, or a refusal's sentence.
         sentence: Cow<'a, str>,
+        /// Whether the call's end is to be settled.
+        budgeted: bool,
     }
 }

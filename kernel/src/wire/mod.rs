@@ -14,9 +14,12 @@ use crate::codec::{Reader, Writer};
 use crate::error::DecodeError;
 
 pub use changes::{
-    AdvanceEpoch, Change, Changed, Declare, Delegate, Enrol, Grant, Own, Register, Revoke,
+    AdvanceEpoch, Change, Changed, Constraint, Declare, Delegate, Enrol, Grant, Own, Register,
+    Revoke,
 };
-pub use messages::{Action, Finding, Redeemed, Redemption, Request, SignedVerdict, Verdict};
+pub use messages::{
+    Action, Finding, Redeemed, Redemption, Request, Settlement, SignedVerdict, Verdict,
+};
 
 /// Something that has a place on the wire.
 pub trait Wire<'a>: Sized {

@@ -6,7 +6,9 @@
 )]
 
 mod attenuation;
+mod budget;
 mod change;
+mod constraints;
 mod contested;
 mod decide;
 mod json;

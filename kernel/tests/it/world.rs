@@ -1,13 +1,11 @@
 //! A small world: the humans `ann` and `eve`, the machine `bot` of `ann`, and short ways to ask.
 
-use std::borrow::Cow;
-
 use authgate_kernel::Kernel;
+use authgate_kernel::codec::MAX_INT;
 use authgate_kernel::wire::{
     Action, Change, Changed, Delegate, Enrol, Grant, Own, Redeemed, Redemption, Register, Request,
     Revoke, SignedVerdict, Verdict, decode, encode,
 };
-use sha2::{Digest, Sha256};
 
 pub(crate) const NOW: u64 = 1_000;
 pub(crate) const TTL: u64 = 100;
@@ -141,6 +139,12 @@ pub(crate) fn grant<'a>(id: &'a str, holder: &'a str, scope: &'a str) -> Grant<'
         epoch: 0,
         parent: "",
         cross_domain: false,
+        constraints: Vec::new(),
+        other_args: "",
+        max_calls: MAX_INT,
+        max_wall_us: MAX_INT,
+        max_output_bytes: MAX_INT,
+        max_cost: MAX_INT,
     }
 }
 
@@ -151,7 +155,7 @@ pub(crate) fn action(scope: &str, right: u64) -> Action<'_> {
         actor: "bot",
         kind: "machine",
         tool: "tool",
-        args_digest: Cow::Owned(Sha256::digest(b"{}").to_vec()),
+        args: b"{}",
         requests: vec![Request {
             rtype: "file",
             name: "docs",
@@ -162,5 +166,8 @@ pub(crate) fn action(scope: &str, right: u64) -> Action<'_> {
         flags: 0,
         min_epoch: 0,
         proof: &[],
+        wall_us: 0,
+        output_bytes: 0,
+        cost: 0,
     }
 }

@@ -16,8 +16,14 @@ IDENTITY = b"\x01" + b"\x00" * 31
 SMALL_ORDER = bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05")
 
 
+def _digest(action: Action) -> bytes:
+    """Section 3: of ten fields, without the proof, and with the digest of the arguments."""
+    digested = msgspec.structs.replace(action, args=sha256(action.args).digest(), proof=b"")
+    return sha256(msgspec.msgpack.encode(msgspec.structs.astuple(digested)[:10])).digest()
+
+
 def _signed(action: Action, key: Ed25519PrivateKey = KEY) -> Action:
-    digest = sha256(msgspec.msgpack.encode(action)).digest()
+    digest = _digest(action)
     proof = key.sign(b"authgate_async action v1\x00" + digest)
     return msgspec.structs.replace(action, proof=proof)
 
@@ -32,7 +38,7 @@ def _signed_without_randomness() -> Action:
     expanded = bytearray(sha512(b"\x42" * 32).digest()[:32])
     expanded[0] &= 248
     expanded[31] = expanded[31] & 127 | 64
-    digest = sha256(msgspec.msgpack.encode(action)).digest()
+    digest = _digest(action)
     hashed = sha512(IDENTITY + PUBLIC + b"authgate_async action v1\x00" + digest).digest()
     s = int.from_bytes(hashed, "little") * int.from_bytes(expanded, "little") % ORDER
     return _with_proof(IDENTITY + s.to_bytes(32, "little"))

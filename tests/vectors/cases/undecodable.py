@@ -60,7 +60,7 @@ CASES = [
     _refused("a text header that is too long", "decide",
              _encode([act()]).replace(b"\xa3a-1", b"\xd9\x03a-1")),
     _refused("a bytes header that is too long", "decide",
-             _encode([act()]).replace(b"\xc4\x20", b"\xc5\x00\x20")),
+             _encode([act()]).replace(b"\xc4\x0c", b"\xc5\x00\x0c")),
     _refused("an integer in a longer form", "decide",
              _encode([act(flags=1)]).replace(b"\x90\x01\x00\xc4\x00",
                                              b"\x90\xcc\x01\x00\xc4\x00")),

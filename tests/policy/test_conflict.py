@@ -1,0 +1,196 @@
+"""Contradictions between bounds on arguments are found, and nothing else is called one."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from authgate_async.policy import load
+from authgate_async.policy.conflict import conflict, excess
+from authgate_async.policy.trial import try_policy
+from authgate_async.reference.constraints.judge import forbidden
+from authgate_async.wire import Constraint, Grant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def _grant(other_args: str = "", grant_id: str = "g", **bounds: object) -> Grant:
+    """A grant with bounds, each named `ARG_OP`."""
+    pairs = [(name.split("_", 1), json.dumps(bound)) for name, bound in bounds.items()]
+    constraints = tuple(Constraint(arg, op, bound) for (arg, op), bound in pairs)
+    return Grant(
+        grant_id, "b", "machine", "f", "n", "", 1, constraints=constraints, other_args=other_args
+    )
+
+
+CONTRADICTIONS = [
+    ([_grant(a_absent=True, a_le=1)], "argument `a` must be left out, and `le` asks for it"),
+    ([_grant(a_ge=3, a_le=2)], "argument `a` must be at least 3 and at most 2"),
+    ([_grant(a_ge=3), _grant(a_le=2)], "argument `a` must be at least 3 and at most 2"),
+    ([_grant(a_prefix="x", a_le=2)], "the bounds of argument `a` ask for different types"),
+    ([_grant(a_max_len=2, a_le=2)], "the bounds of argument `a` ask for different types"),
+    ([_grant(a_eq=3, a_le=2)], "no value that is allowed for argument `a` passes all its bounds"),
+    ([_grant(a_one_of=[1, "x"]), _grant(a_eq="y")], "no value that is allowed for argument `a`"),
+    ([_grant(a_le=1), _grant("none", "p")], "grant `p` does not allow argument `a`, which grant"),
+    ([_grant(b_le=1), _grant("", "p", a_le=1)], "grant `p` does not allow argument `b`, which"),
+]
+
+
+@pytest.mark.parametrize(("chain", "why"), CONTRADICTIONS)
+def test_a_contradiction_is_told(chain: list[Grant], why: str) -> None:
+    """Within a grant and over its chain, with the argument and what is asked of it."""
+    assert conflict(chain).startswith(why)
+
+
+def test_a_budget_of_no_calls_is_told() -> None:
+    """Also one further up; any other budget may permit something."""
+    none, some = (msgspec.structs.replace(_grant(grant_id="p"), max_calls=n) for n in (0, 1))
+    assert conflict([_grant(), none]) == "grant `p` has a budget of no calls"
+    assert conflict([_grant(), some]) == ""
+
+
+SOUND = [
+    [_grant()],
+    [_grant("none"), _grant()],
+    [_grant(a_absent=True), _grant("none")],
+    [_grant(a_le=2), _grant("any")],
+    [_grant(a_le=2, a_ge=2)],
+    [_grant(a_one_of=[1, 9], a_ge=5), _grant(a_le=9)],
+    [_grant(a_max_len=2, a_all_in=["x"])],
+    [_grant(a_eq={"b": 1})],
+]
+
+
+@pytest.mark.parametrize("chain", SOUND)
+def test_what_can_be_passed_is_no_contradiction(chain: list[Grant]) -> None:
+    """Narrow is not impossible."""
+    assert conflict(chain) == ""
+
+
+WIDER = [
+    (_grant(a_le=3), _grant(a_le=2), "le"),
+    (_grant(a_ge=1), _grant(a_ge=2), "ge"),
+    (_grant(a_max_len=3), _grant(a_max_len=2), "max_len"),
+    (_grant(a_prefix="b"), _grant(a_prefix="ab"), "prefix"),
+    (_grant(a_all_in=["x", "y"]), _grant(a_all_in=["x"]), "all_in"),
+    (_grant(a_one_of=[1, 3]), _grant(a_le=2), "one_of"),
+    (_grant(a_eq="b"), _grant(a_regex="a+"), "eq"),
+]
+
+
+@pytest.mark.parametrize(("child", "parent", "op"), WIDER)
+def test_more_than_the_parent_allows_is_told(child: Grant, parent: Grant, op: str) -> None:
+    """And its own reverse is not, nor what equals the parent."""
+    assert excess(child, parent) == f"`{op}` of argument `a` is wider than its parent `g` allows"
+    assert excess(parent, parent) == excess(child, child) == ""
+    assert excess(child, _grant()) == ""
+
+
+def test_other_arguments_are_free_for_a_child_only_if_for_its_parent() -> None:
+    """Saying nothing is saying no more than the parent."""
+    free = _grant("any", a_le=1)
+    assert excess(free, _grant(a_le=1)).startswith("it leaves other arguments free")
+    assert excess(free, free) == excess(free, _grant()) == excess(_grant(), _grant("none")) == ""
+
+
+@settings(max_examples=500, derandomize=True, deadline=None)
+@given(st.deferred(lambda: grants), st.deferred(lambda: grants))
+def test_only_what_the_parent_refuses_is_more(child: Grant, parent: Grant) -> None:
+    """What is told of a child with one bound an argument is a call that its parent turns away."""
+    args = [one.arg for one in child.constraints]
+    told = excess(child, parent).startswith("`") and not conflict([child])
+    if told and len(args) == len(set(args)):
+        assert any(
+            not list(forbidden([child], args)) and list(forbidden([parent], args))
+            for args in _calls()
+        )
+
+
+def _calls() -> list[bytes]:
+    tried = (None, 0, 1, 2, 3, "", "a", "ab", "abc", ["a"], ["a", 1], [2], ["ab"], "aaa", "aaaa")
+    return [json.dumps({"x": x, "y": y}).encode() for x in tried for y in tried]
+
+
+def test_a_check_tells_what_says_too_much(write: Callable[[str], Path]) -> None:
+    """`policy check` doubts it, since it has no effect beyond the parent."""
+    text = """
+[[principals]]
+name = "ann"
+kind = "human"
+[[grants]]
+holder = "human:ann"
+resource = "compute:x"
+rights = ["delegate", "execute"]
+id = "up"
+args.n = { le = 5 }
+[[grants]]
+holder = "human:ann"
+resource = "compute:x"
+rights = ["execute"]
+id = "down"
+parent = "up"
+args.n = { le = 6 }
+"""
+    (doubt,) = try_policy(load(write(text)), text, 1, "python").doubtful
+    assert doubt.line == 11
+    assert "`le` of argument `n` is wider than its parent `up` allows" in doubt.sentence
+
+
+bounds = st.one_of(
+    st.tuples(st.sampled_from(["le", "ge", "max_len"]), st.integers(0, 3)),
+    st.tuples(st.sampled_from(["prefix", "regex", "not_regex"]), st.sampled_from(["", "a", "ab"])),
+    st.tuples(st.just("eq"), st.sampled_from([0, 1, "a", ["a"]])),
+    st.tuples(st.sampled_from(["one_of", "all_in"]), st.sampled_from([["a", 1], [2], ["ab"]])),
+    st.just(("absent", True)),
+)
+grants = st.builds(
+    lambda pairs, other: Grant(
+        "g", "b", "machine", "f", "n", "", 1,
+        constraints=tuple(Constraint(arg, op, json.dumps(bound)) for arg, (op, bound) in pairs),
+        other_args=other,
+    ),
+    st.lists(st.tuples(st.sampled_from("xy"), bounds), max_size=3),
+    st.sampled_from(["", "any", "none"]),
+)  # fmt: skip
+values = st.sampled_from([None, 0, 1, 2, 3, "", "a", "ab", [], ["a"], ["a", 1], [2]])
+
+
+@settings(max_examples=500, derandomize=True, deadline=None)
+@given(st.lists(grants, min_size=1, max_size=3), values, values)
+def test_no_call_passes_a_contradiction(chain: list[Grant], x: object, y: object) -> None:
+    """Whatever passes all grants of a chain is proof that there is none."""
+    if not list(forbidden(chain, json.dumps({"x": x, "y": y}).encode())):
+        assert conflict(chain) == ""
+
+
+def test_a_check_tells_the_line_of_a_contradiction(write: Callable[[str], Path]) -> None:
+    """`policy check` doubts a grant whose bounds no call can pass, and only that one."""
+    text = """
+[[principals]]
+name = "ann"
+kind = "human"
+[[grants]]
+holder = "human:ann"
+resource = "compute:x"
+rights = ["delegate", "execute"]
+id = "up"
+args.n = { le = 5 }
+[[grants]]
+holder = "human:ann"
+resource = "compute:x"
+rights = ["execute"]
+id = "down"
+parent = "up"
+args.n = { ge = 6 }
+"""
+    policy = load(write(text))
+    doubts = [(one.line, one.sentence) for one in try_policy(policy, text, 1, "python").doubtful]
+    why = "argument `n` must be at least 6 and at most 5"
+    assert doubts == [(11, f"grant `down` can permit nothing: {why}; mend or remove it")]
