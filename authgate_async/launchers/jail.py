@@ -19,6 +19,7 @@ import sys
 from typing import TYPE_CHECKING, Self
 
 import anyio
+import anyio.to_thread
 import msgspec
 
 from authgate_async.errors import ClosedError, SandboxUnavailableError, UsageError
@@ -120,7 +121,8 @@ class JailLauncher:
             if armed is None:
                 raise _unarmed(pool)
         except SandboxUnavailableError as error:
-            raise SandboxUnavailableError(f"{error}; {remedy()}") from error
+            help_ = await anyio.to_thread.run_sync(remedy)
+            raise SandboxUnavailableError(f"{error}; {help_}") from error
         pool.give_back(armed)
         self.layers = (*JAIL_LAYERS, *_further(pool.template.facts))
 
@@ -171,7 +173,8 @@ class JailLauncher:
                 self._slots.release()
 
     async def _begin(self, call: Call) -> tuple[Pool, Jailed]:
-        for _ in range(_ATTEMPTS):
+        # What was armed may be dead, all of it at once, where a machine runs out of memory.
+        for _ in range(_ATTEMPTS + self._armed):
             pool = await self._ready(call.tool)
             armed = await pool.take()
             jailed = None if armed is None else await pool.begin(armed, call)

@@ -120,11 +120,11 @@ def _follow(pid: int, streams: tuple[Stream, ...]) -> None:
             poll.register(fd, select.POLLIN)
         while not any(stream.over for stream in streams):
             ready = {fd for fd, _ in poll.poll()}
+            if ended in ready:
+                return
             for stream in streams:
                 if stream.fd in ready:
                     stream.pull()
-            if ended in ready:
-                return
     finally:
         os.close(ended)
 

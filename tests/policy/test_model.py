@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def test_a_policy_that_does_not_speak_of_tools_leaves_them_on() -> None:
     """Without a tools table every tool can be asked for; grants still decide."""
     assert Policy().entry("calculator") == ToolEntry("calculator")
-    assert len(find_tools(Policy())) == 3
+    assert len(find_tools(Policy())) == 5
 
 
 def test_an_empty_tools_table_turns_every_tool_off() -> None:

@@ -11,7 +11,7 @@ import pytest
 from authgate_async.canonical import canonical
 from authgate_async.errors import ArgumentError, ToolDefinitionError
 from authgate_async.launchers.protocol import Folder, Limits
-from authgate_async.tools import Folders, ToolFailure, definition, tool
+from authgate_async.tools import Folders, ToolFailure, tool
 from authgate_async.wire import Request, Right
 
 if typing.TYPE_CHECKING:
@@ -141,7 +141,7 @@ def test_a_string_with_a_second_face_is_no_argument() -> None:
 def test_resources_come_from_the_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is asked for is what the executed bytes say, whatever the planner's objects said."""
     data = b'{"key":"b","table":"guilty"}'
-    monkeypatch.setattr(definition, "canonical", lambda _: data)
+    monkeypatch.setattr("authgate_async.canonical.canonical", lambda _: data)
     bound = put.bind({"table": "innocent", "key": "a"})
     assert (bound.args, bound.requests) == (data, (Request("db", "guilty", "rows/b", 2),))
 

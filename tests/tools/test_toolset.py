@@ -13,12 +13,13 @@ def _hidden(value: str) -> str:
     return value
 
 
-def test_the_built_in_tools_are_three() -> None:
-    """A calculator, files and a search are built in, each in a process of its own."""
+def test_the_built_in_tools_are_five() -> None:
+    """A calculator, files, Python, programs and a search are built in, each in a jail."""
     tools = ToolSet.builtin()
-    assert [each.name for each in tools] == ["calculator", "file_read", "web_search"]
-    assert {each.level for each in tools} == {"process"}
-    assert len(tools) == 3
+    names = ["calculator", "file_read", "python_exec", "run_program", "web_search"]
+    assert [each.name for each in tools] == names
+    assert {each.level for each in tools} == {"jail"}
+    assert len(tools) == 5
 
 
 def test_a_tool_is_found_by_name() -> None:
