@@ -156,11 +156,11 @@ def _tools_and_kernel(settings: Settings) -> tuple[ToolSet, Kernel]:
 
 async def _open_log(settings: Settings, kernel: Kernel, stack: AsyncExitStack) -> LogFile:
     durability = settings.durability if settings.log else "memory"
-    file = await to_thread.run_sync(LogFile.open, settings.log, durability)
+    file = await to_thread.run_sync(LogFile.open, settings.log, durability, kernel)
 
     async def close() -> None:
         with anyio.CancelScope(shield=True):
-            await to_thread.run_sync(file.close, kernel.sign_head)
+            await to_thread.run_sync(file.close)
 
     stack.push_async_callback(close)
     return file

@@ -43,5 +43,7 @@ def _tell(report: Report) -> None:
     ):
         if count:
             say(f"note: {count} {what}")
+    if report.covered and (bare := report.records - report.covered - 1):
+        say(f"note: the last {bare} records are under no checkpoint; they were never acknowledged")
     if not report.sealed:
         say("note: the log is not sealed, so its end may be missing")

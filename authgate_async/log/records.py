@@ -23,6 +23,7 @@ __all__ = [
     "MAX_INT",
     "Asked",
     "Big",
+    "Checkpoint",
     "Intent",
     "LogOpened",
     "Outcome",
@@ -156,12 +157,15 @@ class Rejected(_Record, frozen=True, kw_only=True, tag="rejected"):
 
 
 class Outcome(_Record, frozen=True, kw_only=True, tag="outcome"):
-    """How the call of a permitted intent ended; fields as in `launchers.protocol.Ended`."""
+    """How the call of a permitted intent ended; fields as in `launchers.protocol.Ended`.
+
+    `interrupted` is of a later session: the process died before the outcome was recorded.
+    """
 
     action_digest: Digest
     action_id: str
     capped: tuple[str, ...]
-    cause: Cause
+    cause: Cause | Literal["interrupted"]
     cpu_us: Int
     error: str
     layers: tuple[str, ...]
@@ -211,16 +215,26 @@ class RunClosed(_Record, frozen=True, kw_only=True, tag="run_closed"):
     time: Int
 
 
-class Sealed(_Record, frozen=True, kw_only=True, tag="sealed"):
-    """The log was closed in order, after `count` records; `signature` covers all of them."""
+class Checkpoint(_Record, frozen=True, kw_only=True, tag="checkpoint"):
+    """The tree over all records before this one, signed: a C2SP `tlog-checkpoint` as a note."""
 
-    count: Int
-    signature: str
+    note: str
+
+
+class Sealed(_Record, frozen=True, kw_only=True, tag="sealed"):
+    """The log was closed in order; a checkpoint over this record, too, is the last one.
+
+    `nodes` are the compact range of the tree over the records before this one, in hex: with it the
+    log is opened again without being read.
+    """
+
+    nodes: str
     time: Int
 
 
 Record = (
-    LogOpened
+    Checkpoint
+    | LogOpened
     | RunOpened
     | Intent
     | Rejected

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from authgate_async.backends import verify_head, verify_signed
+from authgate_async.backends import verify_signed
 from authgate_async.log.entries import CHANGE_FIELDS, intent_of
+from authgate_async.log.growth import End
 from authgate_async.log.lines import Fault
 from authgate_async.log.numbering import MAX_LATE
 from authgate_async.log.records import (
+    Checkpoint,
     Intent,
     LogOpened,
     Outcome,
@@ -26,7 +28,6 @@ from authgate_async.log.records import (
     RunOpened,
     Sealed,
 )
-from authgate_async.log.writer import head_to_sign
 from authgate_async.wire import SignedVerdict, Verdict
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class _Run:
         self.agent = agent
         self.next = 1
         self.steps = 0
+        self.closed = False
         self.last_step = -1
         self.pending: dict[str, tuple[str, int]] = {}
 
@@ -55,6 +57,7 @@ class Rules:
     """
 
     def __init__(self, key: bytes | None) -> None:
+        self.end = End()
         self._given = key
         self.key = key or b""
         self.sessions = 0
@@ -62,28 +65,42 @@ class Rules:
         self.unclosed_runs = 0
         self._forgotten = 0
         self.sealed = False
+        self.covered = 0
+        self.checkpoint = ""
+        self._sealing = False
         self._open: dict[str, _Run] = {}
         self._late: dict[str, _Run] = {}
+        self._lost: dict[str, _Run] = {}
         self._grants: dict[int | str, bool] = {}
 
     @property
     def without_outcome(self) -> int:
         """How many permits of closed runs have no outcome."""
-        return self._forgotten + sum(len(run.pending) for run in self._late.values())
+        late = [*self._late.values(), *(run for run in self._lost.values() if run.closed)]
+        return self._forgotten + sum(len(run.pending) for run in late)
 
     @property
     def open_runs(self) -> int:
         """How many runs have no closing record."""
-        return self.unclosed_runs + len(self._open)
+        lost = sum(not run.closed for run in self._lost.values())
+        return self.unclosed_runs + len(self._open) + lost
 
     def check(self, line: Line, record: Record) -> None:
-        """Take the next record; `line` is where it stood."""
+        """Take the next record; `line` is where it stood, the next one of `end`."""
+        self._check(record)
+        self.end.follow(line)
+
+    def _check(self, record: Record) -> None:
         if isinstance(record, LogOpened):
             self._log_opened(record)
         elif not self.sessions:
             raise Fault("the log does not begin with `log_opened`")
         elif self.sealed:
             raise Fault("a record follows the seal without a new `log_opened`")
+        elif isinstance(record, Checkpoint):
+            self._checkpoint(record)
+        elif self._sealing:
+            raise Fault("a record stands between the seal and its checkpoint")
         elif isinstance(record, RunOpened):
             self._run_opened(record)
         elif isinstance(record, Intent | Rejected | Outcome | RunClosed):
@@ -91,7 +108,7 @@ class Rules:
         elif isinstance(record, RegistryChange):
             self._changed(record)
         elif isinstance(record, Sealed):
-            self._sealed(line, record)
+            self._seal(record)
 
     def _log_opened(self, record: LogOpened) -> None:
         key = bytes.fromhex(record.public_key)
@@ -104,11 +121,10 @@ class Rules:
             raise Fault("its `key_id` is not that of its `public_key`")
         self.key = key
         self.sessions += 1
-        self.sealed = False
-        # Runs live in one process: those of the session before can have no further record.
-        self.unclosed_runs += len(self._open)
+        self.sealed = self._sealing = False
+        # Runs live in one process: those of a session before can only be said to be interrupted.
+        self._lost |= self._open | self._late
         self._open.clear()
-        self._forgotten = self.without_outcome
         self._late.clear()
         # So does the registry: a kernel knows no grant of the one before.
         self._grants.clear()
@@ -116,15 +132,15 @@ class Rules:
     def _run_opened(self, record: RunOpened) -> None:
         if record.run in self._open or record.run in self._late:
             raise Fault(f"run `{record.run}` is open already")
+        if lost := self._lost.pop(record.run, None):
+            self._forget(lost)
         if record.run_seq:
             raise Fault("the opening of a run has a `run_seq` other than 0")
         self._open[record.run] = _Run(record.agent)
         self.runs += 1
 
     def _of_run(self, record: Intent | Rejected | Outcome | RunClosed) -> None:
-        run = self._open.get(record.run)
-        if run is None and isinstance(record, Outcome):
-            run = self._late.get(record.run)
+        run = self._find(record)
         if run is None:
             raise Fault(f"run `{record.run}` is not open")
         if record.run_seq != run.next:
@@ -135,12 +151,33 @@ class Rules:
         match record:
             case Outcome():
                 _settle(run, record)
-                if not run.pending:
+                if run.closed and not run.pending:
                     self._late.pop(record.run, None)
+                    self._lost.pop(record.run, None)
             case RunClosed():
                 self._run_closed(run, record)
             case _:
                 self._step(run, record)
+
+    def _find(self, record: Intent | Rejected | Outcome | RunClosed) -> _Run | None:
+        """The run of a record; one of a session before is there for what interrupts it only."""
+        match record:
+            case Outcome(cause="interrupted"):
+                found = self._lost.get(record.run)
+            case RunClosed(status="interrupted"):
+                found = self._open.get(record.run) or self._lost.get(record.run)
+            case Outcome():
+                found = self._open.get(record.run) or self._late.get(record.run)
+            case _:
+                found = self._open.get(record.run)
+        over = found is not None and found.closed and not isinstance(record, Outcome)
+        return None if over else found
+
+    def _forget(self, run: _Run) -> None:
+        if run.closed:
+            self._forgotten += len(run.pending)
+        else:
+            self.unclosed_runs += 1
 
     def _step(self, run: _Run, record: Intent | Rejected) -> None:
         # A kernel signs no malformed name: the denial of its action names nobody.
@@ -177,20 +214,28 @@ class Rules:
     def _run_closed(self, run: _Run, record: RunClosed) -> None:
         if record.steps != run.steps:
             raise Fault(f"run `{record.run}` has {run.steps} steps, not {record.steps}")
-        del self._open[record.run]
-        if run.pending:
+        run.closed = True
+        if self._open.pop(record.run, None) is not None and run.pending:
             self._late[record.run] = run
+        elif not run.pending:
+            self._lost.pop(record.run, None)
         # The writer forgets earlier; twice as many, since it counts only at the end of a batch.
-        if len(self._late) > 2 * MAX_LATE:
-            self._forgotten += len(self._late.pop(next(iter(self._late))).pending)
+        for late in (self._late, self._lost):
+            if len(late) > 2 * MAX_LATE:
+                self._forget(late.pop(next(iter(late))))
 
-    def _sealed(self, line: Line, record: Sealed) -> None:
-        if record.count != line.number:
-            raise Fault(f"the seal is over {record.count} records, not over {line.number}")
-        head = head_to_sign(line.prev, record)
-        if not verify_head(self.key, head, _unhex(record.signature, "signature")):
-            raise Fault("the signature of the seal does not verify")
-        self.sealed = True
+    def _seal(self, record: Sealed) -> None:
+        if record.nodes != self.end.tree.nodes.hex():
+            raise Fault("the seal has other nodes than the tree of the records before it")
+        self._sealing = True
+        for run in (*self._lost.values(), *self._open.values(), *self._late.values()):
+            self._forget(run)
+        self._lost, self._open, self._late = {}, {}, {}
+
+    def _checkpoint(self, record: Checkpoint) -> None:
+        self.end.check(record.note, self.key)
+        self.covered, self.checkpoint = self.end.count, record.note
+        self.sealed, self._sealing = self._sealing, False
 
 
 def _settle(run: _Run, record: Outcome) -> None:

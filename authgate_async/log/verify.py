@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import msgspec
 
 from authgate_async.errors import LogUnavailableError, UsageError
-from authgate_async.log.lines import FIRST, MAX_LINE, Fault, read_line
+from authgate_async.log.lines import MAX_LINE, Fault, read_line
 from authgate_async.log.records import decode_record
 from authgate_async.log.rules import Rules
 from authgate_async.log.storage import LOG_NAME
@@ -38,7 +38,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What was found. All counts are of the records before `bad`.
 
     `open_runs` have no closing record; `without_outcome` are permits of closed runs that were never
-    used, or whose outcome is missing. `sealed` says that the last record is a seal that verifies;
+    used, or whose outcome is missing. `covered` are under the last `checkpoint` that verifies, a
+    signed note; it is none of them itself, and what follows it was never acknowledged: it can be
+    cut off without a trace. `sealed` says that the last record is a seal that verifies;
     of a log that is not, the end may have been cut off. `key` is the public key in hex that the
     last session was checked against, `key_given` whether the caller knew it: where only the log
     itself names it, anybody may have written the whole log.
@@ -46,6 +48,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     path: str
     records: int
+    covered: int
+    checkpoint: str
     sessions: int
     runs: int
     open_runs: int
@@ -86,18 +90,20 @@ def verify(path: Path, public_key: bytes | None = None) -> Report:
 
 def _read(stream: BinaryIO, file: Path, key: bytes | None) -> Report:
     rules = Rules(key)
-    count, offset, head, bad = 0, 0, FIRST, None
+    offset, bad = 0, None
     try:
         while raw := stream.readline(MAX_LINE + 1):
-            head = _take(raw, count, head, rules)
-            count, offset = count + 1, offset + len(raw)
+            _take(raw, rules)
+            offset += len(raw)
     except Fault as fault:
-        bad = Bad(count, offset, _printable(fault.problem), fault.remedy or _RESTORE)
+        bad = Bad(rules.end.count, offset, _printable(fault.problem), fault.remedy or _RESTORE)
     if not offset and bad is None:
         bad = Bad(0, 0, "the log is empty", _RESTORE)
     return Report(
         path=str(file),
-        records=count,
+        records=rules.end.count,
+        covered=rules.covered,
+        checkpoint=rules.checkpoint,
         sessions=rules.sessions,
         runs=rules.runs,
         open_runs=rules.open_runs,
@@ -115,16 +121,12 @@ def _printable(problem: str) -> str:
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in shown)
 
 
-def _take(raw: bytes, index: int, head: str, rules: Rules) -> str:
-    """Check the line that must be number `index` and follow `head`; return its sum."""
+def _take(raw: bytes, rules: Rules) -> None:
+    """Check the line that must be the next one."""
     if not raw.endswith(b"\n"):
         if len(raw) > MAX_LINE:
             raise Fault(f"the line is longer than {MAX_LINE} bytes")
         raise Fault("the log ends in the middle of a line", _TORN)
     line = read_line(raw)
-    if line.number != index:
-        raise Fault(f"the line has index {line.number} where {index} is due")
-    if line.prev != head:
-        raise Fault("the line does not follow the one before it")
+    rules.end.check_place(line)
     rules.check(line, decode_record(line.record))
-    return line.sum

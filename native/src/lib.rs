@@ -3,10 +3,12 @@ use pyo3::prelude::*;
 
 mod kernel;
 mod sandbox;
+mod tree;
 
 /// `authgate_async._native`.
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     kernel::register(module)?;
+    tree::register(module)?;
     sandbox::register(module)
 }

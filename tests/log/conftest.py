@@ -146,13 +146,14 @@ class Scribe:
         ]
 
     def write(self, folder: Path, *runs: str, seal: bool = True) -> Path:
-        """Write one session with these runs; return the file."""
-        log = LogFile.open(folder, "os")
-        log.append([self.opened(log.cut_bytes), *self.changes])
-        for run in runs:
-            log.append(self.run(run))
-        log.append([self.refusal()])
-        log.close(self.kernel.sign_head if seal else None)
+        """Write one session with these runs in one group commit; return the file.
+
+        It ends with its checkpoint, the seal and the checkpoint over that.
+        """
+        log = LogFile.open(folder, "os", self.kernel if seal else None)
+        whole = [record for run in runs for record in self.run(run)]
+        log.append([self.opened(log.cut_bytes), *self.changes, *whole, self.refusal()])
+        log.close()
         return folder / "log.jsonl"
 
 

@@ -270,7 +270,7 @@ def test_an_interrupted_append_leaves_no_trace(
     scribe: Scribe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C in the middle of a write undoes it; the log goes on."""
-    log = LogFile.open(tmp_path, "os")
+    log = LogFile.open(tmp_path, "os", scribe.kernel)
     log.append([scribe.opened(), *scribe.changes])
     write = os.write
 
@@ -283,7 +283,7 @@ def test_an_interrupted_append_leaves_no_trace(
         log.append(scribe.run("r")[:2])
     monkeypatch.undo()
     log.append(scribe.run("r"))
-    log.close(scribe.kernel.sign_head)
+    log.close()
     assert (verify(tmp_path).bad, verify(tmp_path).sealed) == (None, True)
 
 
