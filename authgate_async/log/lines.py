@@ -17,6 +17,8 @@ __all__ = [
     "MAX_RECORD",
     "Fault",
     "Line",
+    "leaf_of",
+    "line_of",
     "line_start",
     "make_line",
     "read_line",
@@ -63,7 +65,21 @@ def make_line(index: int, prev: str, record: bytes) -> tuple[bytes, str]:
     """Return the line of a canonically encoded record, and its sum."""
     body = line_start(index, prev) + record
     digest = sha256(b"\0" + body).hexdigest()
-    return b'%s,"sum":"%s"}\n' % (body, digest.encode()), digest
+    return _ended(body, digest), digest
+
+
+def leaf_of(line: Line) -> bytes:
+    """Return the bytes of a line that its sum is over, a leaf of the log's tree."""
+    return line_start(line.number, line.prev) + line.record
+
+
+def line_of(leaf: bytes, sum_: str) -> Line:
+    """Return the line of a leaf whose hash this is; raises `Fault` if it is none of a line."""
+    return read_line(_ended(leaf, sum_))
+
+
+def _ended(body: bytes, digest: str) -> bytes:
+    return b'%s,"sum":"%s"}\n' % (body, digest.encode())
 
 
 def read_line(raw: bytes) -> Line:

@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
     from authgate_async.log.lines import Line
 
-__all__ = ["Recovered", "recover"]
+__all__ = ["NOT_USED", "Recovered", "recover"]
 
 _TAIL = 2**14
 """The last two lines of a sealed log are shorter than that."""
 
-_NOT_USED = frozenset({"permit_expired", "permit_stale"})
+NOT_USED = frozenset({"permit_expired", "permit_stale"})
 """Refusals after which a permit can never have started anything."""
 
 _NOTHING = sha256(b"").hexdigest()
@@ -146,7 +146,7 @@ class _Flight:
                 self._runs[record.run] = _Run()
             case "intent" | "rejected" | "outcome" | "run_closed":
                 self._of_run(record)
-            case "refusal" if record.code in _NOT_USED:
+            case "refusal" if record.code in NOT_USED:
                 self._refused(record)
             case _:
                 pass

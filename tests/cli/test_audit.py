@@ -1,0 +1,175 @@
+"""`authgate audit`: what a log says, and what others can check."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from authgate_async.cli.exits import Exit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Said
+
+    Cli = Callable[..., Said]
+
+
+@pytest.fixture
+def log(cli: Cli, policy: Path, tmp_path: Path) -> Path:
+    """A log of three runs in three sessions under the key `k`: the middle one is denied."""
+    cli("keygen", "k")
+    (tmp_path / "docs" / "public" / "b.txt").write_text("b")
+    for intent in ("1 + 1", "read b.txt", "2 + 2"):
+        cli("run", intent, "--policy", policy, "--log", "authgate-log", "--key", "k")
+    return tmp_path / "authgate-log" / "log.jsonl"
+
+
+def _shown(cli: Cli, *args: str) -> list[dict[str, object]]:
+    said = cli("audit", "show", *args, "--json")
+    assert said.status == Exit.OK
+    return [json.loads(line)["record"] for line in said.out.splitlines()]
+
+
+def _runs(log: Path) -> list[str]:
+    lines = [json.loads(line)["record"] for line in log.read_text().splitlines()]
+    return [record["run"] for record in lines if record["kind"] == "run_opened"]
+
+
+@pytest.mark.usefixtures("log")
+def test_a_checkpoint_that_was_kept_finds_a_rollback(cli: Cli, log: Path, tmp_path: Path) -> None:
+    """An earlier copy of a log, sealed and whole, does not hold a later checkpoint."""
+    kept = cli("audit", "checkpoint", "--key", "k.pub")
+    (tmp_path / "cp").write_text(kept.out)
+    assert kept.err.startswith("verifier key: authgate_async/")
+    assert cli("audit", "verify", "--against", "cp").status == Exit.OK
+
+    whole = log.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    opened = [i for i, line in enumerate(lines) if b'"kind":"log_opened"' in line]
+    log.write_bytes(b"".join(lines[: opened[2]]))
+    assert cli("audit", "verify", "--key", "k.pub").status == Exit.OK
+    said = cli("audit", "verify", "--key", "k.pub", "--against", "cp")
+    assert said.status == Exit.BAD_INPUT
+    assert f"the checkpoint given is over {len(lines) - 1} records" in said.err
+    assert "put back to an earlier state" in said.err
+
+
+def test_a_checkpoint_of_another_history_is_found(
+    cli: Cli, policy: Path, log: Path, tmp_path: Path
+) -> None:
+    """A log that was rolled back and went on another way is found where the two should agree."""
+    (tmp_path / "cp").write_text(cli("audit", "checkpoint").out)
+    lines = log.read_bytes().splitlines(keepends=True)
+    opened = [i for i, line in enumerate(lines) if b'"kind":"log_opened"' in line]
+    log.write_bytes(b"".join(lines[: opened[1]]))
+    for intent in ("3 + 3", "4 + 4", "5 + 5"):
+        cli("run", intent, "--policy", policy, "--log", "authgate-log", "--key", "k")
+    assert cli("audit", "verify", "--key", "k.pub").status == Exit.OK
+    said = cli("audit", "verify", "--key", "k.pub", "--against", "cp")
+    assert said.status == Exit.BAD_INPUT
+    assert f"record {len(lines) - 1} at byte" in said.err
+    assert "not the log of the checkpoint given: the checkpoint has another root" in said.err
+
+
+@pytest.mark.usefixtures("log")
+@pytest.mark.parametrize("text", ["", "not a note", "\xff"])
+def test_what_is_no_checkpoint_is_told(cli: Cli, tmp_path: Path, text: str) -> None:
+    """A file of something else is a mistake of the caller's, with a remedy."""
+    (tmp_path / "cp").write_text(text, "latin-1")
+    said = cli("audit", "verify", "--against", "cp")
+    assert (said.status, "checkpoint" in said.err) == (Exit.BAD_INPUT, True)
+    assert cli("audit", "verify", "--against", "gone").status == Exit.BAD_INPUT
+
+
+def test_a_record_is_proved_and_checked_without_the_log(
+    cli: Cli, log: Path, tmp_path: Path
+) -> None:
+    """Whoever has the proof and the public key sees the record."""
+    index = next(i for i, line in enumerate(log.read_text().splitlines()) if '"intent"' in line)
+    (tmp_path / "p").write_text(cli("audit", "prove", str(index)).out)
+    log.unlink()
+    said = cli("audit", "check-proof", "p", "--key", "k.pub")
+    assert said.status == Exit.OK
+    assert f"record {index} of the log authgate_async/" in said.out
+    told = json.loads(cli("audit", "check-proof", "p", "--key", "k.pub", "--json").out)
+    assert (told["ok"], told["index"], told["record"]["kind"]) == (True, index, "intent")
+
+
+def test_a_proof_under_another_key_or_of_nothing_is_refused(
+    cli: Cli, log: Path, tmp_path: Path
+) -> None:
+    """The status tells a script, the sentence a person."""
+    cli("keygen", "other")
+    (tmp_path / "p").write_text(cli("audit", "prove", "3", log).out)
+    assert cli("audit", "check-proof", "p", "--key", "other.pub").status == Exit.BAD_INPUT
+    (tmp_path / "p").write_text("nothing")
+    said = cli("audit", "check-proof", "p", "--key", "k.pub")
+    assert (
+        said.err
+        == "p: it is not a tlog-proof that carries its record; do not believe the record in it\n"
+    )
+    assert cli("audit", "check-proof", "gone", "--key", "k.pub").status == Exit.BAD_INPUT
+    assert cli("audit", "prove", "9999").status == Exit.BAD_INPUT
+    assert cli("audit", "prove", "-1").status == Exit.BAD_INPUT
+
+
+def test_records_are_shown_by_run_agent_tool_code_kind_and_time(cli: Cli, log: Path) -> None:
+    """Each filter narrows; an outcome is found by the tool and agent of its call."""
+    first, second, _ = _runs(log)
+    assert {r["run"] for r in _shown(cli, "--run", first)} == {first}
+    assert [r["kind"] for r in _shown(cli, "--run", first)] == [
+        *("run_opened", "intent", "outcome", "run_closed")
+    ]
+    calculated = _shown(cli, "--agent", "bot", "--tool", "calculator")
+    assert [r["kind"] for r in calculated] == ["intent", "outcome"] * 2
+    assert {r["run"] for r in _shown(cli, "--code", "no_grant", "--kind", "intent")} == {second}
+    assert _shown(cli, "--code", "nothing") == []
+    assert _shown(cli, "--until", "2020-01-01") == []
+    everything = _shown(cli)
+    since = _shown(cli, "--since", "2020-01-01T00:00:00+01:00")
+    assert since == [r for r in everything if r["kind"] != "checkpoint"]
+    assert cli("audit", "show", "--since", "yesterday").status == Exit.BAD_INPUT
+
+
+@pytest.mark.usefixtures("log")
+def test_records_are_shown_as_a_table(cli: Cli) -> None:
+    """A person sees who did what, and what came of it."""
+    said = cli("audit", "show", "--tool", "calculator")
+    rows = [line.split() for line in said.out.splitlines()]
+    assert [row[-4:] for row in rows if "outcome" in row] == [
+        ["bot", "calculator", "outcome", "returned"]
+    ] * 2
+    assert any(row[-2:] == ["intent", "permitted"] for row in rows)
+
+
+def test_a_run_is_complete_or_what_lacks_is_told(cli: Cli, log: Path) -> None:
+    """All records of a run, none cut; without its end, or its log damaged, it is not."""
+    first, *_, last = _runs(log)
+    said = cli("audit", "complete", last, "--key", "k.pub")
+    assert (said.status, "these are all 4 records" in said.out) == (Exit.OK, True)
+    told = json.loads(cli("audit", "complete", last, "--json").out)
+    assert (told["complete"], len(told["records"])) == (True, 4)
+    assert cli("audit", "complete", "nobody").status == Exit.BAD_INPUT
+
+    lines = log.read_bytes().splitlines(keepends=True)
+    outcome = max(i for i, line in enumerate(lines) if b'"kind":"outcome"' in line)
+    log.write_bytes(b"".join(lines[:outcome]))
+    said = cli("audit", "complete", last)
+    assert said.status == Exit.BAD_INPUT
+    assert "it has no closing record" in said.err
+    assert f"no outcome of {last}:0" in said.err
+    assert cli("audit", "complete", first).status == Exit.OK
+    log.write_bytes(b"".join(lines[:outcome]).replace(b'"tool"', b'"fool"'))
+    assert "record" in cli("audit", "complete", first).err
+
+
+def test_a_log_is_exported_as_static_files(cli: Cli, log: Path, tmp_path: Path) -> None:
+    """The checkpoint on the shelf is the one that `checkpoint` prints."""
+    said = cli("audit", "export", "--tiles", "out")
+    assert (said.status, "entries are under the checkpoint" in said.err) == (Exit.OK, True)
+    assert (tmp_path / "out" / "checkpoint").read_text() == cli("audit", "checkpoint", log).out
+    assert cli("audit", "export", "--tiles", "out").status == Exit.BAD_INPUT
