@@ -195,7 +195,8 @@ def _start(parts: Parts, settings: Settings, file: LogFile) -> None:
     """Start the actors, who is asked before who asks: they end in the other order."""
     start, kernel, tools = parts.supervisor_of_all.start, parts.kernel, parts.tools
     oplog, now, policy = settings.oplog, settings.now, settings.policy
-    log = parts.log = start("log writer", lambda: LogWriter(file), Append)
+    kept: list[tuple[Record, ...]] = []
+    log = parts.log = start("log writer", lambda: LogWriter(file, kept), Append)
     parts.supervisor = start(
         "sandbox supervisor",
         lambda: SandboxSupervisor(

@@ -96,6 +96,7 @@ class Series:
             worker.send_signal(signal.SIGKILL)
             for line in lines:
                 self._take(line)
+        assert worker.returncode == -signal.SIGKILL, "the runtime ended by itself"
         data = self._bytes()
         self._torn.append(len(data) - data.rfind(b"\n") - 1)
 

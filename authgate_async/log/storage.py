@@ -1,8 +1,8 @@
 """The bytes of a log on disk: one process at a time, whole lines only.
 
 A write that fails leaves nothing half-written: the file is cut back to where it was. Where even
-that fails, or where somebody else changed the file, the storage is broken and takes nothing more
-until it is opened again.
+that fails, it is tried again before the next write. Where somebody else changed the file, the
+storage is broken and takes nothing more until it is opened again.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ class Storage:
         self._folder = folder
         self._sync = sync
         self._broken = ""
+        self._uncut = ""
         self._descriptors: list[int] = []
         try:
             self._lock()
@@ -62,6 +63,10 @@ class Storage:
         """Append all of `data`, or nothing: then raises `LogUnavailableError`."""
         if self._broken:
             raise LogUnavailableError(self._broken)
+        if self._uncut:
+            self._roll_back()
+        if self._uncut:
+            raise LogUnavailableError(self._uncut)
         try:
             self._check_untouched()
             _write_all(self._file, data)
@@ -149,16 +154,18 @@ class Storage:
             raise LogUnavailableError(self._broken)
 
     def _roll_back(self) -> None:
+        """Cut what a write left behind; what was acknowledged lies before it and is on the disk."""
         if self._broken:
             return
+        self._uncut = ""
         try:
             os.ftruncate(self._file, self._length)
             if self._sync:
                 os.fsync(self._file)
         except OSError as error:
-            self._broken = (
-                f"the log {self._folder} failed in the middle of a write, and what it left could "
-                f"not be cut ({error.strerror}); mend the disk, then restart"
+            self._uncut = (
+                f"the log {self._folder} failed in the middle of a write, and what it left cannot "
+                f"be cut ({error.strerror}); mend the disk, it is tried again"
             )
 
     def _unavailable(self, what: str, error: OSError) -> LogUnavailableError:
