@@ -13,6 +13,7 @@ test:
 bench: setup
 	$(PY) -m pip install --quiet --group bench
 	$(PY) -m benches.step
+	$(PY) -m benches.log
 
 setup:
 	PYTHON=$(PYTHON) bash .ci/setup .venv
