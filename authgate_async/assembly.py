@@ -221,6 +221,7 @@ def _start(parts: Parts, settings: Settings, file: LogFile) -> None:
             tools=tools,
             log=log,
             owed=owed,
+            withheld=policy.withheld,
             now=now,
             oplog=oplog,
             record_timeout=RECORD_SECONDS,

@@ -7,6 +7,7 @@ from base64 import b64decode
 import pytest
 
 from authgate_async.backends import make_kernel
+from authgate_async.log.growth import End
 from authgate_async.log.lines import Fault
 from authgate_async.log.notes import check_note, make_note, origin_of, read_note, verifier_key
 
@@ -106,3 +107,14 @@ def test_logs_have_names_of_their_own() -> None:
     """The name depends on the first line, and can name a key in a note."""
     assert origin_of("a" * 64) == "authgate_async/" + "a" * 32
     assert check_note(_note(origin_of("a" * 64)), PETER_KEY).origin == origin_of("a" * 64)
+
+
+def test_a_checkpoint_of_another_log_is_told_as_such(scribe: object) -> None:
+    """Its name is looked at first, so that the sentence says what happened."""
+    end = End()
+    end.grow(b"{}")
+    other = end.copy()
+    other.origin = "authgate_async/other"
+    kernel = scribe.kernel  # type: ignore[attr-defined]
+    with pytest.raises(Fault, match=f"is of the log `authgate_async/other`, not of `{end.origin}`"):
+        end.check(other.sign(kernel), kernel.public_key)
