@@ -1,19 +1,23 @@
-"""`authgate audit show`: the records of a log, filtered, as a table or as JSON."""
+"""`authgate audit show` and `tail`: the records of a log, filtered, for people or as JSON."""
 
 from __future__ import annotations
 
+import math
+import time
+from collections import deque
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from authgate_async.cli.exits import Exit
-from authgate_async.cli.output import print_json, table
+from authgate_async.cli.output import print_json, print_text, table
 from authgate_async.log.reading import log_file, true_lines
+from authgate_async.policy.problems import escape
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from authgate_async.log.lines import Line
 
@@ -21,6 +25,17 @@ __all__ = ["run"]
 
 _COLUMNS = ("index", "time", "run", "agent", "tool", "kind", "what")
 _MICRO = 1_000_000
+_PAUSE = 0.2
+"""Seconds between two looks at a log that is followed."""
+
+
+class _Found(NamedTuple):
+    """A record that matches, with whose it is."""
+
+    line: Line
+    record: dict[str, Any]
+    agent: str
+    tool: str
 
 
 class _Whose:
@@ -50,19 +65,43 @@ class _Whose:
 
 def run(args: Namespace) -> Exit:
     """List what matches all filters, in the log's order."""
-    rows = _rows(args)
-    if args.json:
-        for line, record, _ in rows:
-            print_json({"index": line.number, "record": record})
+    if args.part == "tail":
+        _tail(args)
+    elif args.json:
+        for found in _found(args):
+            _print(found, as_json=True)
     else:
-        shown = (_row(line, record, *whose) for line, record, whose in rows)
-        table(str(args.log), _COLUMNS, shown, stderr=False)
+        table(str(args.log), _COLUMNS, map(_row, _found(args)), stderr=False)
     return Exit.OK
 
 
-def _rows(args: Namespace) -> Iterator[tuple[Line, dict[str, Any], tuple[str, str]]]:
+def _tail(args: Namespace) -> None:
+    """Print the last ones, and with `--follow` each that comes, until interrupted."""
+    last: deque[_Found] = deque(maxlen=args.lines)
+
+    def print_last() -> None:
+        while last:
+            _print(last.popleft(), as_json=args.json)
+
+    def wait() -> None:
+        print_last()
+        time.sleep(_PAUSE)
+
+    for found in _found(args, wait if args.follow else None):
+        last.append(found)
+    print_last()
+
+
+def _print(found: _Found, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"index": found.line.number, "record": found.record})
+    else:
+        print_text("\t".join(escape(str(cell)) for cell in _row(found)))
+
+
+def _found(args: Namespace, wait: Callable[[], None] | None = None) -> Iterator[_Found]:
     whose = _Whose()
-    for line in true_lines(log_file(args.log)):
+    for line in true_lines(log_file(args.log), wait):
         record = msgspec.json.decode(line.record)
         agent, tool = whose.of(record)
         wanted = ((args.run, _run(record)), (args.agent, agent), (args.tool, tool))
@@ -72,7 +111,7 @@ def _rows(args: Namespace) -> Iterator[tuple[Line, dict[str, Any], tuple[str, st
             and (args.code is None or args.code in _codes(record))
             and _in_time(record, args)
         ):
-            yield line, record, (agent, tool)
+            yield _Found(line, record, agent, tool)
 
 
 def _run(record: dict[str, Any]) -> str:
@@ -86,28 +125,27 @@ def _codes(record: dict[str, Any]) -> list[str]:
 
 
 def _in_time(record: dict[str, Any], args: Namespace) -> bool:
-    time = _time(record)
     if args.since is None and args.until is None:
         return True
-    if time is None:
-        return False
-    return (args.since is None or time >= args.since) and (args.until is None or time < args.until)
+    moment = _time(record)
+    return moment is not None and (args.since or 0) <= moment < (args.until or math.inf)
 
 
 def _time(record: dict[str, Any]) -> int | None:
-    time = record.get("time", record.get("issued_at"))
-    return None if time is None else int(time)
+    moment = record.get("time", record.get("issued_at"))
+    return None if moment is None else int(moment)
 
 
-def _row(line: Line, record: dict[str, Any], agent: str, tool: str) -> tuple[object, ...]:
-    time = _time(record)
-    shown = "" if time is None else _shown(time)
+def _row(found: _Found) -> tuple[object, ...]:
+    line, record, agent, tool = found
+    moment = _time(record)
+    shown = "" if moment is None else _shown(moment)
     what = " ".join(_codes(record)) or ("permitted" if record.get("permitted") else "")
     return line.number, shown, _run(record), agent, tool, record["kind"], what
 
 
-def _shown(time: int) -> str:
+def _shown(moment: int) -> str:
     try:
-        return datetime.fromtimestamp(time / _MICRO, UTC).isoformat(timespec="milliseconds")
+        return datetime.fromtimestamp(moment / _MICRO, UTC).isoformat(timespec="milliseconds")
     except (ValueError, OverflowError, OSError):
-        return str(time)
+        return str(moment)

@@ -105,7 +105,7 @@ def _policy(verbs: _Verbs) -> None:
 def _audit(verbs: _Verbs) -> None:
     parser = verbs.add_parser("audit", help="check a log, show it, or prove what it holds")
     parts = parser.add_subparsers(title="parts", metavar="PART", dest="part", required=True)
-    for declare in (_verify, _show, _complete, _checkpoint, _prove, _check_proof, _export):
+    for declare in (_verify, _show, _tail, _complete, _checkpoint, _prove, _check_proof, _export):
         declare(parts)
 
 
@@ -123,6 +123,18 @@ def _verify(parts: _Verbs) -> None:
 def _show(parts: _Verbs) -> None:
     show = parts.add_parser("show", help="list records, without checking signatures")
     show.set_defaults(verb="audit_show")
+    _record_options(show)
+
+
+def _tail(parts: _Verbs) -> None:
+    tail = parts.add_parser("tail", help="print the last records, without checking signatures")
+    tail.set_defaults(verb="audit_show")
+    tail.add_argument("-f", "--follow", action="store_true", help="go on as the log grows")
+    tail.add_argument("-n", "--lines", type=_count, default=10, metavar="N", help="how many (10)")
+    _record_options(tail)
+
+
+def _record_options(show: ArgumentParser) -> None:
     _log_argument(show)
     for name in ("run", "agent", "tool", "code", "kind"):
         show.add_argument(f"--{name}", help=f"only records with this {name}")

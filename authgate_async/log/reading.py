@@ -12,7 +12,7 @@ from authgate_async.log.records import Checkpoint, decode_record
 from authgate_async.log.storage import LOG_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 __all__ = ["last_checkpoint", "log_file", "opened", "take", "true_lines"]
@@ -61,8 +61,8 @@ def take(stream: BinaryIO, end: End) -> Line | None:
     return line
 
 
-def true_lines(file: Path) -> Iterator[Line]:
-    """Yield the lines of a log, up to a torn last one.
+def true_lines(file: Path, wait: Callable[[], None] | None = None) -> Iterator[Line]:
+    """Yield the lines of a log, up to a torn last one; then `wait` for more, if it is given.
 
     Raises:
         LogCorruptError: A line is damaged or out of its place.
@@ -71,19 +71,24 @@ def true_lines(file: Path) -> Iterator[Line]:
     end = End()
     with opened(file) as stream:
         while True:
+            place = stream.tell() if wait else 0
             try:
                 line = take(stream, end)
             except Fault as fault:
-                if fault.remedy == _TORN:
-                    return
-                raise LogCorruptError(
-                    f"{file}: record {end.count}: {fault.problem}; "
-                    "find out what was changed with `authgate audit verify`"
-                ) from fault
-            if line is None:
+                if fault.remedy != _TORN:
+                    raise LogCorruptError(
+                        f"{file}: record {end.count}: {fault.problem}; "
+                        "find out what was changed with `authgate audit verify`"
+                    ) from fault
+                line = None
+            if line is not None:
+                yield line
+                end.follow(line)
+            elif wait is None:
                 return
-            yield line
-            end.follow(line)
+            else:
+                wait()
+                stream.seek(place)
 
 
 def last_checkpoint(file: Path) -> tuple[int, str]:

@@ -10,6 +10,7 @@ import pytest
 from authgate_async.cli.exits import Exit
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable
     from pathlib import Path
 
@@ -144,6 +145,33 @@ def test_records_are_shown_as_a_table(cli: Cli) -> None:
         ["bot", "calculator", "outcome", "returned"]
     ] * 2
     assert any(row[-2:] == ["intent", "permitted"] for row in rows)
+
+
+@pytest.mark.usefixtures("log")
+def test_the_last_records_are_printed_one_a_line(cli: Cli) -> None:
+    """As many as are asked for, of those that match."""
+    assert len(cli("audit", "tail").out.splitlines()) == 10
+    [line] = cli("audit", "tail", "-n", "1", "--kind", "outcome").out.splitlines()
+    assert line.split("\t")[3:] == ["bot", "calculator", "outcome", "returned"]
+    found = json.loads(cli("audit", "tail", "-n", "1", "--json").out)
+    assert found["record"]["kind"] == "checkpoint"
+
+
+def test_a_log_is_followed_as_it_grows(
+    cli: Cli, policy: Path, log: Path, authgate: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    """What is written later is printed, too, a line that was half there at first among it."""
+    whole = log.read_bytes()
+    log.write_bytes(whole[:-5])
+    with authgate("audit", "tail", "-f", "-n", "1", "--kind", "run_closed") as following:
+        stdout = following.stdout
+        assert stdout is not None
+        assert b"run_closed" in stdout.readline()
+        with log.open("ab") as stream:
+            stream.write(whole[-5:])
+        cli("run", "9 + 9", "--policy", policy, "--log", "authgate-log", "--key", "k")
+        assert _runs(log)[-1].encode() in stdout.readline()
+        following.kill()
 
 
 def test_a_run_is_complete_or_what_lacks_is_told(cli: Cli, log: Path) -> None:
