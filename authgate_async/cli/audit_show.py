@@ -1,7 +1,8 @@
-"""`authgate audit show` and `tail`: the records of a log, filtered, for people or as JSON."""
+"""`authgate audit show`, `tail`, `schema`: records, filtered, for people or as JSON; their form."""
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections import deque
@@ -12,8 +13,10 @@ import msgspec
 
 from authgate_async.cli.exits import Exit
 from authgate_async.cli.output import print_json, print_text, table
+from authgate_async.errors import UsageError
 from authgate_async.log.reading import log_file, true_lines
-from authgate_async.policy.problems import escape
+from authgate_async.log.schemas import schemas
+from authgate_async.policy.problems import escape, quote
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -65,7 +68,9 @@ class _Whose:
 
 def run(args: Namespace) -> Exit:
     """List what matches all filters, in the log's order."""
-    if args.part == "tail":
+    if args.part == "schema":
+        _schema(args.kind)
+    elif args.part == "tail":
         _tail(args)
     elif args.json:
         for found in _found(args):
@@ -73,6 +78,13 @@ def run(args: Namespace) -> Exit:
     else:
         table(str(args.log), _COLUMNS, map(_row, _found(args)), stderr=False)
     return Exit.OK
+
+
+def _schema(kind: str | None) -> None:
+    known = schemas()
+    if kind is not None and kind not in known:
+        raise UsageError(f"there is no kind {quote(kind)}; there are {', '.join(known)}")
+    print_text(json.dumps(known if kind is None else known[kind], indent=2))
 
 
 def _tail(args: Namespace) -> None:

@@ -105,7 +105,17 @@ def _policy(verbs: _Verbs) -> None:
 def _audit(verbs: _Verbs) -> None:
     parser = verbs.add_parser("audit", help="check a log, show it, or prove what it holds")
     parts = parser.add_subparsers(title="parts", metavar="PART", dest="part", required=True)
-    for declare in (_verify, _show, _tail, _complete, _checkpoint, _prove, _check_proof, _export):
+    for declare in (
+        _verify,
+        _show,
+        _tail,
+        _complete,
+        _checkpoint,
+        _prove,
+        _check_proof,
+        _export,
+        _schema,
+    ):
         declare(parts)
 
 
@@ -189,6 +199,12 @@ def _export(parts: _Verbs) -> None:
     export.add_argument(
         "--tiles", type=Path, metavar="FOLDER", required=True, help="a new folder (tlog-tiles)"
     )
+
+
+def _schema(parts: _Verbs) -> None:
+    schema = parts.add_parser("schema", help="print the JSON Schema of one kind of record, or all")
+    schema.set_defaults(verb="audit_show")
+    schema.add_argument("kind", nargs="?", metavar="KIND")
 
 
 def _keygen(verbs: _Verbs) -> None:

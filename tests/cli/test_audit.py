@@ -174,6 +174,14 @@ def test_a_log_is_followed_as_it_grows(
         following.kill()
 
 
+def test_the_form_of_records_is_printed(cli: Cli) -> None:
+    """One kind, all of them, or a sentence that names them."""
+    one, every = cli("audit", "schema", "outcome"), cli("audit", "schema")
+    assert json.loads(every.out)["outcome"] == json.loads(one.out)
+    said = cli("audit", "schema", "nothing")
+    assert (said.status, "there are checkpoint, " in said.err) == (Exit.BAD_INPUT, True)
+
+
 def test_a_run_is_complete_or_what_lacks_is_told(cli: Cli, log: Path) -> None:
     """All records of a run, none cut; without its end, or its log damaged, it is not."""
     first, *_, last = _runs(log)
