@@ -192,6 +192,9 @@ def test_a_run_is_complete_or_what_lacks_is_told(cli: Cli, log: Path) -> None:
     assert cli("audit", "complete", "nobody").status == Exit.BAD_INPUT
 
     lines = log.read_bytes().splitlines(keepends=True)
+    closing = max(i for i, line in enumerate(lines) if b'"kind":"run_closed"' in line)
+    log.write_bytes(b"".join(lines[: closing + 1]))
+    assert "its last record is under no checkpoint" in cli("audit", "complete", last).err
     outcome = max(i for i, line in enumerate(lines) if b'"kind":"outcome"' in line)
     log.write_bytes(b"".join(lines[:outcome]))
     said = cli("audit", "complete", last)

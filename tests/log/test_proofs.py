@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from authgate_async.errors import LogCorruptError, UsageError
-from authgate_async.log.lines import Fault
+from authgate_async.log.lines import Fault, leaf_of
+from authgate_async.log.notes import b64, make_note
 from authgate_async.log.proofs import check_proof, prove, siblings
 from authgate_async.log.reading import true_lines
 from authgate_async.log.writer import LogFile
@@ -132,17 +133,21 @@ def test_a_proof_stays_good_as_the_log_grows(scribe: Scribe, log: Path) -> None:
     assert check_proof(early, key).line == check_proof(late, key).line
 
 
-def test_a_leaf_that_is_no_line_is_not_believed(scribe: Scribe) -> None:
-    """A signer who signs another tree still proves no record with it."""
-    from authgate_async.log.notes import b64, make_note  # noqa: PLC0415
+def _proof_of(scribe: Scribe, leaf: bytes) -> str:
+    """A proof by a signer who signs a tree of this one leaf."""
+    kernel, root = scribe.kernel, leaf_hash(leaf)
+    note = make_note("log", 1, root, kernel.public_key, kernel.sign_checkpoint("log", 1, root))
+    return f"c2sp.org/tlog-proof@v1\nextra {b64(leaf)}\nindex 0\n\n{note}"
 
-    kernel, leaf = scribe.kernel, b"not a line"
-    signed = kernel.sign_checkpoint("log", 1, leaf_hash(leaf))
-    note = make_note("log", 1, leaf_hash(leaf), kernel.public_key, signed)
+
+def test_a_leaf_that_is_no_line_of_its_place_is_not_believed(scribe: Scribe, log: Path) -> None:
+    """A signer who signs another tree still proves no record with it."""
     with pytest.raises(Fault, match="form of a record"):
-        check_proof(
-            f"c2sp.org/tlog-proof@v1\nextra {b64(leaf)}\nindex 0\n\n{note}", kernel.public_key
-        )
+        check_proof(_proof_of(scribe, b"not a line"), scribe.kernel.public_key)
+    first, *_, other = [leaf_of(line) for line in true_lines(log)]
+    with pytest.raises(Fault, match="has index 20, not 0"):
+        check_proof(_proof_of(scribe, other), scribe.kernel.public_key)
+    assert check_proof(_proof_of(scribe, first), scribe.kernel.public_key).line.number == 0
 
 
 def test_memory_does_not_grow_with_the_log(scribe: Scribe, tmp_path: Path) -> None:

@@ -331,6 +331,27 @@ def test_a_session_that_was_not_sealed_leaves_its_runs_open(log: Path, records: 
     assert (bad.index, bad.problem) == (9, "run `r` is not open")
 
 
+def test_a_session_can_only_interrupt_what_another_left(log: Path, records: Records) -> None:
+    """No call of its own, nothing of a run that has its end, and nothing of a sealed session."""
+    lost = replace(records[7], cause="interrupted")
+    closed = replace(records[10], run_seq=2, steps=1, status="interrupted")
+    late = replace(lost, run_seq=3)
+    opened, own, again = records[0], lost, replace(closed, run_seq=3)
+    for forged, told in (
+        ([*records[:7], own], "run `r` is not open"),
+        ([*records[:7], closed, opened, again], "run `r` is not open"),
+        ([*records[:7], closed, opened, late, replace(late, run_seq=4)], "run `r` is not open"),
+        ([*records[:7], opened, replace(lost, action_id="r:1")], "no permitted intent"),
+    ):
+        log.write_bytes(chained(forged))
+        bad = verify(log).bad
+        assert bad is not None
+        assert (bad.index, told in bad.problem) == (len(forged) - 1, True)
+    for whole in ([*records[:7], opened, lost], [*records[:7], closed, opened, late]):
+        log.write_bytes(chained(whole))
+        assert (verify(log).bad, verify(log).without_outcome) == (None, 0)
+
+
 def test_an_outcome_may_follow_the_end_of_its_run(log: Path, records: Records) -> None:
     """The outcome of a call that was cancelled with its run comes late, and once."""
     closed, late = replace(records[10], run_seq=2, steps=1), replace(records[7], run_seq=3)
