@@ -1,4 +1,4 @@
-"""`authgate audit verify`, `complete` and `checkpoint`: what needs a log to be checked whole."""
+"""`authgate audit verify`, `complete` and `checkpoint` check a log whole; `hand-over`: its key."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from authgate_async.cli.exits import Exit
 from authgate_async.cli.output import print_json, print_text, say
 from authgate_async.errors import UsageError
-from authgate_async.keys import load_public
+from authgate_async.keys import key_id, load_public, load_seed
 from authgate_async.log.complete import RunStory
+from authgate_async.log.handover import hand_over
 from authgate_async.log.notes import read_note, verifier_key
 from authgate_async.log.verify import verify
 
@@ -22,7 +23,9 @@ __all__ = ["run"]
 
 
 def run(args: Namespace) -> Exit:
-    """Check a log and tell what was asked."""
+    """Check a log and tell what was asked, or hand it over to another key."""
+    if args.part == "hand-over":
+        return _hand_over(args)
     key = load_public(args.key) if args.key else None
     if args.part == "complete":
         return _complete(args, key)
@@ -69,6 +72,13 @@ def _checkpoint(args: Namespace, key: bytes | None) -> Exit:
     print_text(report.checkpoint.removesuffix("\n"))
     name = read_note(report.checkpoint).origin
     say(f"verifier key: {verifier_key(name, bytes.fromhex(report.key))}")
+    return Exit.OK
+
+
+def _hand_over(args: Namespace) -> Exit:
+    key = load_public(args.to)
+    hand_over(args.log, load_seed(args.key), key)
+    print_text(f"the log {args.log} goes on under the key {key_id(key)}; run with its private half")
     return Exit.OK
 
 

@@ -115,6 +115,7 @@ def _audit(verbs: _Verbs) -> None:
         _check_proof,
         _export,
         _schema,
+        _hand_over,
     ):
         declare(parts)
 
@@ -205,6 +206,18 @@ def _schema(parts: _Verbs) -> None:
     schema = parts.add_parser("schema", help="print the JSON Schema of one kind of record, or all")
     schema.set_defaults(verb="audit_show")
     schema.add_argument("kind", nargs="?", metavar="KIND")
+
+
+def _hand_over(parts: _Verbs) -> None:
+    hand_over = parts.add_parser("hand-over", help="record that the log's next key is another one")
+    hand_over.set_defaults(verb="audit")
+    _log_argument(hand_over)
+    hand_over.add_argument(
+        "--key", type=Path, metavar="FILE", required=True, help="the log's private key until now"
+    )
+    hand_over.add_argument(
+        "--to", type=Path, metavar="FILE.pub", required=True, help="the public key from then on"
+    )
 
 
 def _keygen(verbs: _Verbs) -> None:

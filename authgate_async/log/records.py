@@ -25,6 +25,7 @@ __all__ = [
     "Big",
     "Checkpoint",
     "Intent",
+    "KeyChanged",
     "LogOpened",
     "Outcome",
     "Proof",
@@ -98,6 +99,14 @@ class LogOpened(_Record, frozen=True, kw_only=True, tag="log_opened"):
     public_key: Digest
     time: Int
     version: str
+
+
+class KeyChanged(_Record, frozen=True, kw_only=True, tag="key_changed"):
+    """Sessions behind this one are under another key; this one's checkpoints sign that."""
+
+    key_id: str
+    public_key: Digest
+    time: Int
 
 
 class RunOpened(_Record, frozen=True, kw_only=True, tag="run_opened"):
@@ -234,6 +243,7 @@ class Sealed(_Record, frozen=True, kw_only=True, tag="sealed"):
 
 Record = (
     Checkpoint
+    | KeyChanged
     | LogOpened
     | RunOpened
     | Intent

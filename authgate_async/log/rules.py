@@ -19,6 +19,7 @@ from authgate_async.log.numbering import MAX_LATE
 from authgate_async.log.records import (
     Checkpoint,
     Intent,
+    KeyChanged,
     LogOpened,
     Outcome,
     Record,
@@ -53,12 +54,14 @@ class _Run:
 class Rules:
     """Takes a log's records in order, and raises `Fault` at the first that breaks a rule.
 
-    `key` is the Ed25519 public key that must have signed; None takes each session's own word.
+    `key` is the Ed25519 public key that must have signed until the log hands over to another; None
+    takes each session's own word.
     """
 
     def __init__(self, key: bytes | None) -> None:
         self.end = End()
         self._given = key
+        self._next: bytes | None = None
         self.key = key or b""
         self.sessions = 0
         self.runs = 0
@@ -91,34 +94,44 @@ class Rules:
         self.end.follow(line)
 
     def _check(self, record: Record) -> None:
+        self._check_place(record)
+        match record:
+            case LogOpened():
+                self._log_opened(record)
+            case Checkpoint():
+                self._checkpoint(record)
+            case RunOpened():
+                self._run_opened(record)
+            case Intent() | Rejected() | Outcome() | RunClosed():
+                self._of_run(record)
+            case RegistryChange():
+                self._changed(record)
+            case KeyChanged():
+                self._next = _key_of(record)
+            case Sealed():
+                self._seal(record)
+            case _:
+                pass
+
+    def _check_place(self, record: Record) -> None:
         if isinstance(record, LogOpened):
-            self._log_opened(record)
-        elif not self.sessions:
+            return
+        if not self.sessions:
             raise Fault("the log does not begin with `log_opened`")
-        elif self.sealed:
+        if self.sealed:
             raise Fault("a record follows the seal without a new `log_opened`")
-        elif isinstance(record, Checkpoint):
-            self._checkpoint(record)
-        elif self._sealing:
+        if self._sealing and not isinstance(record, Checkpoint):
             raise Fault("a record stands between the seal and its checkpoint")
-        elif isinstance(record, RunOpened):
-            self._run_opened(record)
-        elif isinstance(record, Intent | Rejected | Outcome | RunClosed):
-            self._of_run(record)
-        elif isinstance(record, RegistryChange):
-            self._changed(record)
-        elif isinstance(record, Sealed):
-            self._seal(record)
 
     def _log_opened(self, record: LogOpened) -> None:
-        key = bytes.fromhex(record.public_key)
+        key = _key_of(record)
+        self._next = None
         if self._given is not None and key != self._given:
             raise Fault(
-                f"the log was written under the key {record.key_id}, not under the one given",
+                f"the log was written under the key {record.key_id}, not under the one given, "
+                "or the one that it was handed over to",
                 "check which key this log should have; somebody may have put another log here",
             )
-        if record.key_id != sha256(key).hexdigest()[:16]:
-            raise Fault("its `key_id` is not that of its `public_key`")
         self.key = key
         self.sessions += 1
         self.sealed = self._sealing = False
@@ -235,7 +248,17 @@ class Rules:
     def _checkpoint(self, record: Checkpoint) -> None:
         self.end.check(record.note, self.key)
         self.covered, self.checkpoint = self.end.count, record.note
+        # The old key has signed it now; without that, anybody could have written it.
+        if self._given is not None and self._next is not None:
+            self._given = self._next
         self.sealed, self._sealing = self._sealing, False
+
+
+def _key_of(record: LogOpened | KeyChanged) -> bytes:
+    key = bytes.fromhex(record.public_key)
+    if record.key_id != sha256(key).hexdigest()[:16]:
+        raise Fault("its `key_id` is not that of its `public_key`")
+    return key
 
 
 def _settle(run: _Run, record: Outcome) -> None:

@@ -174,6 +174,17 @@ def test_a_log_is_followed_as_it_grows(
         following.kill()
 
 
+def test_a_log_is_handed_over_to_another_key(cli: Cli, policy: Path, log: Path) -> None:
+    """The runtime goes on under the new key, and the log verifies under its first one."""
+    cli("keygen", "next")
+    said = cli("audit", "hand-over", "--key", "k", "--to", "next.pub")
+    assert (said.status, "goes on under the key" in said.out) == (Exit.OK, True), said
+    cli("run", "9 + 9", "--policy", policy, "--log", log.parent, "--key", "next")
+    assert cli("audit", "verify", "--key", "k.pub").status == Exit.OK
+    assert cli("audit", "verify", "--key", "next.pub").status == Exit.BAD_INPUT
+    assert cli("audit", "hand-over", "--key", "k", "--to", "next.pub").status == Exit.BAD_INPUT
+
+
 def test_the_form_of_records_is_printed(cli: Cli) -> None:
     """One kind, all of them, or a sentence that names them."""
     one, every = cli("audit", "schema", "outcome"), cli("audit", "schema")

@@ -92,6 +92,7 @@ def test_every_kind_has_its_name_in_the_union() -> None:
         "change",
         "checkpoint",
         "intent",
+        "key_changed",
         "log_opened",
         "outcome",
         "refusal",

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from authgate_async.log.lines import read_line
+from authgate_async.log.records import KeyChanged
 from authgate_async.log.schemas import schemas
 
 if TYPE_CHECKING:
@@ -77,7 +78,9 @@ _TYPES = {
 def stored(scribe: Scribe, tmp_path: Path) -> list[dict[str, Any]]:
     """Records of every kind, as a log has them."""
     lines = scribe.write(tmp_path, "r").read_bytes().splitlines(keepends=True)
-    return [msgspec.json.decode(read_line(raw).record) for raw in lines]
+    changed = KeyChanged(key_id="0" * 16, public_key="0" * 64, time=0)
+    read = [msgspec.json.decode(read_line(raw).record) for raw in lines]
+    return [*read, msgspec.to_builtins(changed)]
 
 
 def test_what_is_stored_fits_its_schema(stored: list[dict[str, Any]]) -> None:
