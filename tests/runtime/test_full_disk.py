@@ -15,6 +15,7 @@ from authgate_async.actors import log_writer
 from authgate_async.errors import LogUnavailableError
 from authgate_async.log.storage import Storage
 from authgate_async.log.verify import verify
+from authgate_async.log.writer import LogFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -195,3 +196,44 @@ async def test_what_could_never_be_written_is_told_by_the_next_opening(
     records = await whole(log)
     assert [record["cause"] for record in records if record["kind"] == "outcome"] == ["interrupted"]
     assert [r["status"] for r in records if r["kind"] == "run_closed"] == ["interrupted"]
+
+
+async def _end_while_full(rt: Any, disk: Disk) -> None:
+    """A run whose call ends when there is no room."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(rt.run, HOLD)
+        await Held.begun.wait()
+        disk.fill()
+        Held.end.set()
+
+
+async def test_what_is_kept_is_tried_once_more_at_the_end(
+    runtime: Callable[..., Any], log: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A runtime that ends before the next attempt is due makes one, so that the log is whole."""
+    monkeypatch.setattr(log_writer, "FIRST_RETRY", 10_000.0)
+    async with runtime(log=log, tools=(hold, echo)) as rt:
+        await _end_while_full(rt, disk)
+        disk.free()
+    await whole(log)
+
+
+async def test_a_crash_of_the_writer_loses_nothing_of_what_it_kept(
+    runtime: Callable[..., Any], log: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next incarnation goes on trying."""
+    append, bugs, crashed = LogFile.append_groups, [RuntimeError("a bug")], threading.Event()
+
+    def crash_once(file: LogFile, *args: Any, **options: Any) -> Any:
+        if bugs:
+            crashed.set()
+            raise bugs.pop()
+        return append(file, *args, **options)
+
+    async with runtime(log=log, tools=(hold, echo)) as rt:
+        await _end_while_full(rt, disk)
+        monkeypatch.setattr(LogFile, "append_groups", crash_once)
+        await to_thread.run_sync(crashed.wait)
+        disk.free()
+        await to_thread.run_sync(disk.written.wait)
+    await whole(log)
