@@ -7,6 +7,7 @@ import os
 import time
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 import anyio
@@ -36,7 +37,6 @@ from authgate_async.wire import Changed, SignedVerdict, Verdict
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AsyncExitStack
-    from pathlib import Path
 
     from authgate_async.actors.reference import Ref
     from authgate_async.actors.supervision import Supervisor
@@ -156,6 +156,8 @@ def _tools_and_kernel(settings: Settings) -> tuple[ToolSet, Kernel]:
 
 async def _open_log(settings: Settings, kernel: Kernel, stack: AsyncExitStack) -> LogFile:
     durability = settings.durability if settings.log else "memory"
+    if settings.log:
+        await to_thread.run_sync(_keep_apart, settings.log, settings.policy)
     file = await to_thread.run_sync(LogFile.open, settings.log, durability, kernel)
 
     async def close() -> None:
@@ -164,6 +166,18 @@ async def _open_log(settings: Settings, kernel: Kernel, stack: AsyncExitStack) -
 
     stack.push_async_callback(close)
     return file
+
+
+def _keep_apart(log: Path, policy: Policy) -> None:
+    """See that no tool is handed a folder in which the log lies, or one that lies in the log."""
+    place = log.resolve()
+    for (rtype, name), path in policy.folders.items():
+        folder = Path(path).resolve()
+        if folder.is_relative_to(place) or place.is_relative_to(folder):
+            raise UsageError(
+                f"the log {log} and the folder of `{rtype}:{name}` lie in each other: a tool could "
+                "change what is recorded of it; name another folder for the log"
+            )
 
 
 async def _launchers(
