@@ -29,6 +29,7 @@ from authgate_async.log.records import (
     RunOpened,
     Sealed,
 )
+from authgate_async.reference.tree import root_of
 from authgate_async.wire import SignedVerdict, Verdict
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Rules:
         self.end = End()
         self._given = key
         self._next: bytes | None = None
+        self._batch: tuple[bytes | None, int, bytes] | None = None
         self.key = key or b""
         self.sessions = 0
         self.runs = 0
@@ -125,7 +127,7 @@ class Rules:
 
     def _log_opened(self, record: LogOpened) -> None:
         key = _key_of(record)
-        self._next = None
+        self._next = self._batch = None
         if self._given is not None and key != self._given:
             raise Fault(
                 f"the log was written under the key {record.key_id}, not under the one given, "
@@ -202,7 +204,7 @@ class Rules:
         run.last_step = record.seq
         run.steps += 1
         if isinstance(record, Intent):
-            _check_intent(record, self.key)
+            self._check_signature(_check_intent(record))
             self._check_grants(record)
             if record.permitted:
                 run.pending[record.action_digest] = (record.action_id, record.seq)
@@ -217,6 +219,16 @@ class Rules:
             self._grants.setdefault(record.fields["id"], True)
         elif record.change == "revoke":
             self._grants[record.fields["grant_id"]] = False
+
+    def _check_signature(self, signed: SignedVerdict) -> None:
+        """Hold a verdict against the key; the signature of one batch is computed once."""
+        root = root_of(signed.verdict, signed.index, signed.size, signed.path)
+        batch = (root, signed.size, signed.signature)
+        if root is None or (
+            batch != self._batch and not verify_signed(self.key, msgspec.msgpack.encode(signed))
+        ):
+            raise Fault("the signature of its verdict does not verify")
+        self._batch = batch
 
     def _check_grants(self, record: Intent) -> None:
         for grant in (grant for chain in record.chains for grant in chain):
@@ -272,8 +284,8 @@ def _check_change(record: RegistryChange) -> None:
         raise Fault(f"its fields are not those of the change `{record.change}`")
 
 
-def _check_intent(record: Intent, key: bytes) -> None:
-    """Hold the record against the verdict that it carries, and that against the key."""
+def _check_intent(record: Intent) -> SignedVerdict:
+    """Hold the record against the verdict that it carries, and return that."""
     signed = SignedVerdict(
         verdict=_unhex(record.proof.verdict, "verdict"),
         index=record.proof.index,
@@ -295,8 +307,7 @@ def _check_intent(record: Intent, key: bytes) -> None:
         raise Fault("its verdict is about another step")
     if record.args and sha256(record.args.encode()).hexdigest() != record.args_digest:
         raise Fault("its `args` have another digest than `args_digest`")
-    if not verify_signed(key, msgspec.msgpack.encode(signed)):
-        raise Fault("the signature of its verdict does not verify")
+    return signed
 
 
 def _unhex(text: str, name: str) -> bytes:

@@ -289,6 +289,31 @@ def test_a_second_outcome_is_found(log: Path, records: Records) -> None:
     assert (bad.index, "no permitted intent" in bad.problem) == (8, True)
 
 
+def test_one_batch_costs_one_verification(
+    scribe: Scribe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signature that was just verified is not computed again; one over another root is."""
+    computed: list[bytes] = []
+    verify_signed = rules.verify_signed
+
+    def counted(key: bytes, signed: bytes) -> bool:
+        computed.append(signed)
+        return verify_signed(key, signed)
+
+    monkeypatch.setattr(rules, "verify_signed", counted)
+    intents = scribe.intents("r", 3)
+    log = tmp_path / "log.jsonl"
+    whole = [scribe.opened(), *scribe.changes, scribe.run_opened("r"), *intents]
+    log.write_bytes(chained(whole))
+    assert (verify(log).bad, len(computed)) == (None, 1)
+    for spoiled in ({"signature": "00" * 64}, {"path": "00" * 64}, {"size": 4}, {"index": 0}):
+        last = replace(intents[2], proof=replace(intents[2].proof, **spoiled))
+        log.write_bytes(chained([*whole[:-1], last]))
+        bad = verify(log).bad
+        assert bad is not None
+        assert (bad.index, "does not verify" in bad.problem) == (len(whole) - 1, True)
+
+
 def test_the_key_that_is_given_decides(scribe: Scribe, stranger: Scribe, log: Path) -> None:
     """A log under another key than the one given is refused at its first record."""
     report = verify(log, scribe.kernel.public_key)
@@ -389,7 +414,8 @@ def test_only_so_many_are_remembered(records: Records, monkeypatch: pytest.Monke
     unused = [*records[5:7], replace(records[10], run_seq=2, steps=1)]
     ids = [f"r{n}" for n in range(4)]
     kept = rules.Rules(None)
-    monkeypatch.setattr(rules, "_check_intent", lambda *_: None)
+    monkeypatch.setattr(rules, "_check_intent", lambda _: None)
+    monkeypatch.setattr(rules.Rules, "_check_signature", lambda *_: None)
     for record in [*records[:5], *(replace(each, run=run) for run in ids for each in unused)]:
         kept.check(read_line(make_line(0, FIRST, encode_record(record))[0]), record)
     assert (kept.without_outcome, list(kept._late)) == (4, ["r2", "r3"])
