@@ -9,7 +9,7 @@ import time
 from threading import Lock
 from typing import TYPE_CHECKING, Literal, Self
 
-from authgate_async.errors import ClosedError, UsageError
+from authgate_async.errors import ClosedError, LogUnavailableError, UsageError
 from authgate_async.log.growth import End
 from authgate_async.log.lines import MAX_RECORD, Fault
 from authgate_async.log.numbering import Numbering
@@ -205,6 +205,10 @@ def _recovered(storage: Storage | None) -> Recovered:
             return recover(stream, _now())
     except Fault as fault:
         raise storage.corrupt(f"it is damaged: {fault.problem}") from fault
+    except OSError as error:
+        raise LogUnavailableError(
+            f"the log cannot be read: {error.strerror}; see to its disk"
+        ) from error
 
 
 def _now() -> int:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 from io import BytesIO
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 
-from authgate_async.errors import LogCorruptError
-from authgate_async.log import recovery
+from authgate_async.errors import LogCorruptError, LogUnavailableError
+from authgate_async.log import recovery, writer
 from authgate_async.log.growth import End
 from authgate_async.log.lines import read_line
 from authgate_async.log.records import Outcome, Record, RunClosed, decode_record
@@ -213,3 +214,19 @@ def test_a_log_cut_at_any_byte_goes_on(scribe: Scribe, tmp_path: Path) -> None:
         leave(log)
         assert file.read_bytes().startswith(whole[:kept])
         assert verify(tmp_path, scribe.kernel.public_key).bad is None
+
+
+def test_a_disk_that_cannot_be_read_is_told_and_gives_the_lock_back(
+    scribe: Scribe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A log is not begun anew because its lines could not be read."""
+    begin(scribe, tmp_path)
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(writer, "recover", fail)
+    with pytest.raises(LogUnavailableError, match="cannot be read: Input/output error"):
+        LogFile.open(tmp_path, "os", scribe.kernel)
+    monkeypatch.undo()
+    LogFile.open(tmp_path, "os", scribe.kernel).close()
