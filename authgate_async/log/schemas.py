@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, get_args
 
 import msgspec
@@ -40,6 +41,8 @@ def _stored(node: Any) -> None:
             node["pattern"] = "^[0-9a-f]{64}$"
         if isinstance(node.get("pattern"), str):
             node["pattern"] = node["pattern"].replace("\\Z", "$")
+        if isinstance(node.get("description"), str):  # indented as each Python likes
+            node["description"] = inspect.cleandoc(node["description"])
         node.pop("default", None)
         for each in node.values():
             _stored(each)
