@@ -14,6 +14,7 @@ bench: setup
 	bash .ci/rivals $(PY)
 	$(PY) -m benches.step
 	$(PY) -m benches.sandbox
+	$(PY) -m benches.log
 
 setup:
 	PYTHON=$(PYTHON) bash .ci/setup .venv

@@ -7,6 +7,7 @@ import os
 import time
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 import anyio
@@ -42,7 +43,6 @@ from authgate_async.wire import Changed, SignedVerdict, Verdict
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AsyncExitStack
-    from pathlib import Path
 
     from authgate_async.actors.reference import Ref
     from authgate_async.actors.supervision import Supervisor
@@ -170,14 +170,28 @@ def _resolved(policy: Policy) -> dict[tuple[str, str], str]:
 
 async def _open_log(settings: Settings, kernel: Kernel, stack: AsyncExitStack) -> LogFile:
     durability = settings.durability if settings.log else "memory"
-    file = await to_thread.run_sync(LogFile.open, settings.log, durability)
+    if settings.log:
+        await to_thread.run_sync(_keep_apart, settings.log, settings.policy)
+    file = await to_thread.run_sync(LogFile.open, settings.log, durability, kernel)
 
     async def close() -> None:
         with anyio.CancelScope(shield=True):
-            await to_thread.run_sync(file.close, kernel.sign_head)
+            await to_thread.run_sync(file.close)
 
     stack.push_async_callback(close)
     return file
+
+
+def _keep_apart(log: Path, policy: Policy) -> None:
+    """See that no tool is handed a folder in which the log lies, or one that lies in the log."""
+    place = log.resolve()
+    for (rtype, name), path in policy.folders.items():
+        folder = Path(path).resolve()
+        if folder.is_relative_to(place) or place.is_relative_to(folder):
+            raise UsageError(
+                f"the log {log} and the folder of `{rtype}:{name}` lie in each other: a tool could "
+                "change what is recorded of it; name another folder for the log"
+            )
 
 
 async def _launchers(
@@ -225,7 +239,8 @@ def _start(parts: Parts, settings: Settings, file: LogFile) -> None:
     start, kernel, tools = parts.supervisor_of_all.start, parts.kernel, parts.tools
     oplog, now, policy = settings.oplog, settings.now, settings.policy
     limits = {tool.name: policy.limits_for(tool.name, tool.limits) for tool in tools}
-    log = parts.log = start("log writer", lambda: LogWriter(file), Append)
+    kept: list[tuple[Record, ...]] = []
+    log = parts.log = start("log writer", lambda: LogWriter(file, kept), Append)
     parts.supervisor = start(
         "sandbox supervisor",
         lambda: SandboxSupervisor(
@@ -251,6 +266,7 @@ def _start(parts: Parts, settings: Settings, file: LogFile) -> None:
             limits=limits,
             log=log,
             owed=owed,
+            withheld=policy.withheld,
             now=now,
             oplog=oplog,
             record_timeout=RECORD_SECONDS,

@@ -14,9 +14,11 @@ from authgate_async.errors import BackendMissingError, UsageError, WireError
 
 __all__ = [
     "Backend",
+    "CompactRange",
     "Kernel",
+    "compact_range",
     "make_kernel",
-    "verify_head",
+    "verify_checkpoint",
     "verify_json",
     "verify_signed",
 ]
@@ -64,8 +66,30 @@ class Kernel(Protocol):
         """Charge what calls used by `Settlement`s; a list of whether anything was held for each."""
         ...
 
-    def sign_head(self, head: bytes) -> bytes:
-        """Sign the 32 bytes of a log's head."""
+    def sign_checkpoint(self, origin: str, size: int, root: bytes) -> bytes:
+        """Sign the text of a log's checkpoint; `origin` is what may name a key in a note."""
+        ...
+
+
+class CompactRange(Protocol):
+    """The right edge of an RFC 6962 tree that grows."""
+
+    @property
+    def size(self) -> int:
+        """How many leaves there are."""
+        ...
+
+    @property
+    def nodes(self) -> bytes:
+        """The roots of its largest perfect subtrees: what to keep in order to go on later."""
+        ...
+
+    def push(self, leaf: bytes) -> None:
+        """Add a leaf that is hashed already, 32 bytes."""
+        ...
+
+    def root(self) -> bytes:
+        """Return the root, 32 bytes."""
         ...
 
 
@@ -114,9 +138,19 @@ def verify_signed(public_key: bytes, signed: bytes) -> bool:
     return bool(_any_implementation().verify_signed(public_key, signed))
 
 
-def verify_head(public_key: bytes, head: bytes, signature: bytes) -> bool:
-    """Whether a log head's signature is of the kernel with this key; needs no kernel."""
-    return bool(_any_implementation().verify_head(public_key, head, signature))
+def verify_checkpoint(
+    public_key: bytes, origin: str, size: int, root: bytes, signature: bytes
+) -> bool:
+    """Whether a checkpoint's signature is of the kernel with this key; needs no kernel.
+
+    `size` must be from 0 to 2^63 - 1.
+    """
+    return bool(_any_implementation().verify_checkpoint(public_key, origin, size, root, signature))
+
+
+def compact_range(size: int = 0, nodes: bytes = b"") -> CompactRange:
+    """Begin a tree, or go on with one; `ValueError` if one of that size has not these nodes."""
+    return cast("CompactRange", _any_implementation().CompactRange(size, nodes))
 
 
 def _native(backend: Backend) -> Any:
@@ -142,7 +176,7 @@ def _native(backend: Backend) -> Any:
 
 
 def _any_implementation() -> Any:
-    """Either: a check of a signature has one answer, so that the faster is taken in silence."""
+    """Either: what it is asked for has one answer, so that the faster is taken in silence."""
     try:
         return import_module(_NATIVE)
     except ImportError:

@@ -247,7 +247,8 @@ class Run:
 
     def decided(self, step: Step, decided: Decided) -> bool:
         """Note a decision; False if it is a denial, which ends the run."""
-        self.opening = None
+        if "log_unavailable" not in decided.codes:
+            self.opening = None
         if decided.permit:
             return True
         result = StepResult(

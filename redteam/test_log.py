@@ -11,8 +11,8 @@ import pytest
 
 from authgate_async import backends, wire
 from authgate_async.backends import make_kernel
+from authgate_async.log import notes, rules
 from authgate_async.log import records as log_records
-from authgate_async.log import rules
 from authgate_async.log.entries import change_of, intent_of
 from authgate_async.log.lines import make_line
 from authgate_async.log.verify import Bad, verify
@@ -58,7 +58,7 @@ def _outcome(intent: log_records.Intent) -> log_records.Outcome:
 
 
 def _write(folder: Path, run: str, *, seal: bool = True) -> Path:
-    """Ten records: opened, two changes, a run of five, a refusal, the seal."""
+    """Twelve records: opened, two changes, a run of five, refusal, checkpoint, seal, checkpoint."""
     kernel = make_kernel("python", seed=b"s" * 32, entropy=b"e" * 32)
     changes = (
         wire.Enrol("a", "human"),
@@ -76,7 +76,7 @@ def _write(folder: Path, run: str, *, seal: bool = True) -> Path:
         version="0",
     )
     permit, denial = _decide(kernel, run, 0, "docs"), _decide(kernel, run, 1, "secrets")
-    log = LogFile.open(folder, "os")
+    log = LogFile.open(folder, "os", kernel if seal else None)
     log.append(
         [
             opened,
@@ -91,15 +91,15 @@ def _write(folder: Path, run: str, *, seal: bool = True) -> Path:
             ),
         ]
     )
-    log.close(kernel.sign_head if seal else None)
+    log.close()
     return folder / "log.jsonl"
 
 
 @pytest.fixture
 def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A sealed log of ten records; signatures that were checked once are not computed again."""
-    for name in ("verify_signed", "verify_head"):
-        monkeypatch.setattr(rules, name, cache(getattr(backends, name)))
+    """A sealed log of twelve records; signatures that were checked once are not computed again."""
+    for module, name in ((rules, "verify_signed"), (notes, "verify_checkpoint")):
+        monkeypatch.setattr(module, name, cache(getattr(backends, name)))
     return _write(tmp_path / "log", "r")
 
 
@@ -119,7 +119,7 @@ def _bad(log: Path, lines: list[bytes]) -> Bad:
 def test_the_untouched_log_verifies(log: Path) -> None:
     """The log that the others attack is whole and sealed."""
     report = verify(log)
-    assert (report.bad, report.sealed, report.records) == (None, True, 10)
+    assert (report.bad, report.sealed, report.records) == (None, True, 12)
 
 
 @pytest.mark.parametrize("flip", [0x01, 0x20])
@@ -160,36 +160,36 @@ def test_a_cut_anywhere_is_told(log: Path, lines: list[bytes]) -> None:
             assert report.bad.index == sum(border <= end for border in ends) - 1
 
 
-@pytest.mark.parametrize("index", range(10))
+@pytest.mark.parametrize("index", range(12))
 def test_a_deleted_record_is_found(log: Path, lines: list[bytes], index: int) -> None:
     """Delete any record, and the gap is named; delete the last, and the seal is gone."""
     log.write_bytes(b"".join(lines[:index] + lines[index + 1 :]))
     report = verify(log)
-    if index == 9:
+    if index == 11:
         assert (report.ok, report.sealed) == (True, False)
     else:
         assert report.bad is not None
         assert report.bad.index == index
 
 
-@pytest.mark.parametrize("source", range(10))
+@pytest.mark.parametrize("source", range(12))
 def test_a_repeated_record_is_found(log: Path, lines: list[bytes], source: int) -> None:
     """Insert a copy of any record anywhere, and it is found where it stands or just behind."""
-    for place in range(11):
+    for place in range(13):
         bad = _bad(log, [*lines[:place], lines[source], *lines[place:]])
         assert bad.index == (place + 1 if place == source else place)
 
 
-@pytest.mark.parametrize("first", range(10))
+@pytest.mark.parametrize("first", range(12))
 def test_swapped_records_are_found(log: Path, lines: list[bytes], first: int) -> None:
     """Swap any two records, and the first of the two places is named."""
-    for second in range(first + 1, 10):
+    for second in range(first + 1, 12):
         swapped = list(lines)
         swapped[first], swapped[second] = lines[second], lines[first]
         assert _bad(log, swapped).index == first
 
 
-@pytest.mark.parametrize("place", range(4, 10))
+@pytest.mark.parametrize("place", range(4, 12))
 def test_spliced_logs_are_found(log: Path, lines: list[bytes], tmp_path: Path, place: int) -> None:
     """The beginning of one log and the end of another do not make a third, even under one key.
 
@@ -199,17 +199,20 @@ def test_spliced_logs_are_found(log: Path, lines: list[bytes], tmp_path: Path, p
     assert _bad(log, [*lines[:place], *other[place:]]).index == place
 
 
-def test_a_record_put_in_with_true_sums_breaks_the_seal(log: Path, lines: list[bytes]) -> None:
+def test_a_record_put_in_with_true_sums_breaks_the_checkpoint(
+    log: Path, lines: list[bytes]
+) -> None:
     """Somebody who computes every later sum anew still has no signature over them."""
     bare = [line[line.index(b'"record":') + 9 : line.rindex(b',"sum"')] for line in lines]
     refusal = bare[8].replace(b'"sentence":""', b'"sentence":"x"')
     head = "0" * 64
     forged = []
-    for index, record in enumerate([*bare[:8], refusal, bare[9]]):
+    for index, record in enumerate([*bare[:8], refusal, *bare[9:]]):
         line, head = make_line(index, head, record)
         forged.append(line)
     bad = _bad(log, forged)
-    assert (bad.index, bad.problem) == (9, "the signature of the seal does not verify")
+    told = "the checkpoint has another root than the records before it"
+    assert (bad.index, bad.problem) == (9, told)
 
 
 def test_another_log_in_its_place_is_found_by_who_knows_the_key(log: Path) -> None:
@@ -223,7 +226,7 @@ def test_another_log_in_its_place_is_found_by_who_knows_the_key(log: Path) -> No
 
 def test_what_follows_a_seal_belongs_to_a_new_session(log: Path, lines: list[bytes]) -> None:
     """A true line after the seal, with index and chain in order, is found."""
-    head = sha256(lines[9][: lines[9].rindex(b',"sum"')]).hexdigest()
+    head = sha256(b"\0" + lines[11][: lines[11].rindex(b',"sum"')]).hexdigest()
     bare = lines[8][lines[8].index(b'"record":') + 9 : lines[8].rindex(b',"sum"')]
-    added, _ = make_line(10, head, bare)
-    assert _bad(log, [*lines, added]).index == 10
+    added, _ = make_line(12, head, bare)
+    assert _bad(log, [*lines, added]).index == 12

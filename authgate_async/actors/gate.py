@@ -45,6 +45,10 @@ IN_FLIGHT = 2
 More of them are smaller, and cost more thread switches than they save waiting.
 """
 
+_WITHHELD = (
+    "the arguments do not fit the tool; which and how is not told, since the log would keep it"
+)
+
 _signed = msgspec.msgpack.Decoder(list[SignedVerdict]).decode
 _verdict = msgspec.msgpack.Decoder(Verdict).decode
 _changed = msgspec.msgpack.Decoder(tuple[Changed, ...]).decode
@@ -75,8 +79,8 @@ class Gate:
     """The actor; `now` is in microseconds since the Unix epoch.
 
     `limits` are those of each tool's calls: what a call may use is reserved from the budgets of its
-    grants. `owed` are records of changes that are in force and not in the log yet; it outlives a
-    crash.
+    grants. Of the tools in `withheld` the log keeps no arguments, only their digest. `owed` are
+    records of changes that are in force and not in the log yet; it outlives a crash.
     """
 
     def __init__(
@@ -87,6 +91,7 @@ class Gate:
         limits: Mapping[str, Limits],
         log: Ref[Append],
         owed: list[tuple[Record, ...]],
+        withheld: frozenset[str],
         now: Callable[[], int],
         oplog: Logger,
         record_timeout: float,
@@ -96,6 +101,7 @@ class Gate:
         self._needs = {tool.name: needs_of(tool, limits[tool.name]) for tool in tools}
         self._log = log
         self._owed = owed
+        self._withheld = withheld
         self._now = now
         self._oplog = oplog
         self._record_timeout = record_timeout
@@ -140,7 +146,8 @@ class Gate:
         for one, signed in zip(asked, await self._verdicts(asked), strict=True):
             verdict = _verdict(signed.verdict)
             step = one.envelope.message
-            record = intent_of(signed, verdict, run=step.run, seq=step.seq, args=one.args.decode())
+            args = "" if step.tool in self._withheld else one.args.decode()
+            record = intent_of(signed, verdict, run=step.run, seq=step.seq, args=args)
             answers.append(_Answer(one.envelope, record, _decided(one, signed, verdict)))
         await self._answer(answers)
 
@@ -156,7 +163,8 @@ class Gate:
         try:
             bound = tool.bind(step.args)
         except ArgumentError as error:
-            return self._rejected(step, "bad_arguments", str(error))
+            told = _WITHHELD if step.tool in self._withheld else str(error)
+            return self._rejected(step, "bad_arguments", told)
         return _Asked(envelope, action_of(step, bound, self._needs[tool.name]), bound.args)
 
     def _rejected(self, step: Propose, code: str, sentence: str) -> Rejected:

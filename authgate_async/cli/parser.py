@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["make_parser"]
 
 _MOST = 1_000_000
+_DIGITS = 17
 _STATUS = """\
 exit status: 0 done, 1 a bug of ours, 2 bad input (then nothing ran), 3 some denied,
 4 some runs or tools failed, 5 interrupted, 6 something outside is missing;
@@ -111,15 +113,121 @@ def _policy(verbs: _Verbs) -> None:
 
 
 def _audit(verbs: _Verbs) -> None:
-    parser = verbs.add_parser("audit", help="check a log")
-    parser.set_defaults(verb="audit")
+    parser = verbs.add_parser("audit", help="check a log, show it, or prove what it holds")
     parts = parser.add_subparsers(title="parts", metavar="PART", dest="part", required=True)
+    for declare in (
+        _verify,
+        _show,
+        _tail,
+        _complete,
+        _checkpoint,
+        _prove,
+        _check_proof,
+        _export,
+        _schema,
+        _hand_over,
+    ):
+        declare(parts)
+
+
+def _verify(parts: _Verbs) -> None:
     verify = parts.add_parser("verify", help="read a log from end to end and check every record")
-    verify.add_argument("log", type=Path, metavar="DIR", help="the folder that holds the log")
+    verify.set_defaults(verb="audit")
+    _log_argument(verify)
+    _public_key_option(verify)
     verify.add_argument(
-        "--key", type=Path, metavar="FILE", help="the public key that must have signed"
+        "--against", type=Path, metavar="FILE", help="a checkpoint that the log must contain"
     )
     _json_option(verify)
+
+
+def _show(parts: _Verbs) -> None:
+    show = parts.add_parser("show", help="list records, without checking signatures")
+    show.set_defaults(verb="audit_show")
+    _record_options(show)
+
+
+def _tail(parts: _Verbs) -> None:
+    tail = parts.add_parser("tail", help="print the last records, without checking signatures")
+    tail.set_defaults(verb="audit_show")
+    tail.add_argument("-f", "--follow", action="store_true", help="go on as the log grows")
+    tail.add_argument("-n", "--lines", type=_count, default=10, metavar="N", help="how many (10)")
+    _record_options(tail)
+
+
+def _record_options(show: ArgumentParser) -> None:
+    _log_argument(show)
+    for name in ("run", "agent", "tool", "code", "kind"):
+        show.add_argument(f"--{name}", help=f"only records with this {name}")
+    for name, which in (("since", "from"), ("until", "before")):
+        show.add_argument(
+            f"--{name}", type=_moment, metavar="TIME", help=f"only records {which} then; ISO 8601"
+        )
+    show.add_argument("--json", action="store_true", help="print one JSON object a record")
+
+
+def _complete(parts: _Verbs) -> None:
+    complete = parts.add_parser("complete", help="check that no record of a run is missing")
+    complete.set_defaults(verb="audit")
+    complete.add_argument("run", metavar="RUN", help="the run's id")
+    _log_argument(complete)
+    _public_key_option(complete)
+    _json_option(complete)
+
+
+def _checkpoint(parts: _Verbs) -> None:
+    checkpoint = parts.add_parser(
+        "checkpoint", help="print the last checkpoint, to be kept elsewhere"
+    )
+    checkpoint.set_defaults(verb="audit")
+    _log_argument(checkpoint)
+    _public_key_option(checkpoint)
+
+
+def _prove(parts: _Verbs) -> None:
+    prove = parts.add_parser("prove", help="print a proof (tlog-proof) of one record")
+    prove.set_defaults(verb="audit_proof")
+    prove.add_argument("index", type=_index, metavar="N", help="the record's index, from 0")
+    _log_argument(prove)
+
+
+def _check_proof(parts: _Verbs) -> None:
+    check = parts.add_parser(
+        "check-proof", help="check a proof, and print the record that it is of"
+    )
+    check.set_defaults(verb="audit_proof")
+    check.add_argument("file", type=Path, metavar="FILE")
+    check.add_argument(
+        "--key", type=Path, metavar="FILE", required=True, help="the log's public key"
+    )
+    _json_option(check)
+
+
+def _export(parts: _Verbs) -> None:
+    export = parts.add_parser("export", help="write a log as static files for a web server")
+    export.set_defaults(verb="audit_proof")
+    _log_argument(export)
+    export.add_argument(
+        "--tiles", type=Path, metavar="FOLDER", required=True, help="a new folder (tlog-tiles)"
+    )
+
+
+def _schema(parts: _Verbs) -> None:
+    schema = parts.add_parser("schema", help="print the JSON Schema of one kind of record, or all")
+    schema.set_defaults(verb="audit_show")
+    schema.add_argument("kind", nargs="?", metavar="KIND")
+
+
+def _hand_over(parts: _Verbs) -> None:
+    hand_over = parts.add_parser("hand-over", help="record that the log's next key is another one")
+    hand_over.set_defaults(verb="audit")
+    _log_argument(hand_over)
+    hand_over.add_argument(
+        "--key", type=Path, metavar="FILE", required=True, help="the log's private key until now"
+    )
+    hand_over.add_argument(
+        "--to", type=Path, metavar="FILE.pub", required=True, help="the public key from then on"
+    )
 
 
 def _keygen(verbs: _Verbs) -> None:
@@ -148,6 +256,23 @@ def _backend_option(parser: ArgumentParser) -> None:
     )
 
 
+def _log_argument(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "log",
+        type=Path,
+        nargs="?",
+        default=Path("authgate-log"),
+        metavar="DIR",
+        help="the folder that holds the log (authgate-log)",
+    )
+
+
+def _public_key_option(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--key", type=Path, metavar="FILE", help="the public key that must have signed"
+    )
+
+
 def _json_option(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object to stdout")
 
@@ -167,3 +292,21 @@ def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:8]) <= _MOST):
         raise ArgumentTypeError(f"give a whole number from 1 to {_MOST}")
     return int(text)
+
+
+def _index(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < _DIGITS):
+        raise ArgumentTypeError("give a whole number from 0 on")
+    return int(text)
+
+
+def _moment(text: str) -> int:
+    """Return microseconds since the epoch; a time without a zone is UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+        zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return (zoned - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
+    except (ValueError, OverflowError):
+        raise ArgumentTypeError(
+            "give a time like 2026-11-30 or 2026-11-30T08:00:00+01:00"
+        ) from None

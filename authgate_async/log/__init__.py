@@ -1,6 +1,8 @@
 """The log: what was decided and what came of it, one canonical JSON line a record.
 
-`records` declares the records, `entries` makes them from the kernel's messages, `numbering` numbers
-them per run, `lines` chains their bytes, `storage` keeps the bytes on disk, `writer` joins these.
-`verify` and `rules` read a log that they do not trust. The format stands in `docs/log.md`.
+`records` declares the records, `schemas` their JSON Schemas, `entries` makes them from the kernel's
+messages, `numbering` numbers them per run, `lines` chains their bytes, `growth` has the tree over
+them, `notes` its checkpoints, `storage` keeps the bytes on disk, `recovery` goes on where a process
+died, `writer` joins these. `reading`, `verify` and `rules` read a log that they do not trust;
+`complete`, `proofs` and `tiles` are what can be shown of it. The format stands in `docs/log.md`.
 """

@@ -1,7 +1,8 @@
 r"""One line of the log, and how it is chained to the line before.
 
-``{"index":N,"prev":"<64 hex>","record":{...},"sum":"<64 hex>"}\n``: `sum` is SHA-256 over the bytes
-of the line before ``,"sum":"``, `prev` is the `sum` of the line before, 64 zeros in the first.
+``{"index":N,"prev":"<64 hex>","record":{...},"sum":"<64 hex>"}\n``: the bytes of the line before
+``,"sum":"`` are a leaf of the log's tree, `sum` is that leaf's hash (RFC 6962, section 2.1), `prev`
+is the `sum` of the line before, 64 zeros in the first.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ __all__ = [
     "MAX_RECORD",
     "Fault",
     "Line",
+    "leaf_of",
+    "line_of",
     "line_start",
     "make_line",
     "read_line",
@@ -61,8 +64,22 @@ def line_start(index: int, prev: str) -> bytes:
 def make_line(index: int, prev: str, record: bytes) -> tuple[bytes, str]:
     """Return the line of a canonically encoded record, and its sum."""
     body = line_start(index, prev) + record
-    digest = sha256(body).hexdigest()
-    return b'%s,"sum":"%s"}\n' % (body, digest.encode()), digest
+    digest = sha256(b"\0" + body).hexdigest()
+    return _ended(body, digest), digest
+
+
+def leaf_of(line: Line) -> bytes:
+    """Return the bytes of a line that its sum is over, a leaf of the log's tree."""
+    return line_start(line.number, line.prev) + line.record
+
+
+def line_of(leaf: bytes, sum_: str) -> Line:
+    """Return the line of a leaf whose hash this is; raises `Fault` if it is none of a line."""
+    return read_line(_ended(leaf, sum_))
+
+
+def _ended(body: bytes, digest: str) -> bytes:
+    return b'%s,"sum":"%s"}\n' % (body, digest.encode())
 
 
 def read_line(raw: bytes) -> Line:
@@ -72,6 +89,6 @@ def read_line(raw: bytes) -> Line:
     if head is None or tail is None or head.end() > tail.start():
         raise Fault("the line has not the form of a record")
     stored = tail[1].decode()
-    if sha256(memoryview(raw)[: tail.start()]).hexdigest() != stored:
+    if sha256(b"\0" + raw[: tail.start()]).hexdigest() != stored:
         raise Fault("the line does not match its own sum: it was changed after it was written")
     return Line(int(head[1]), head[2].decode(), raw[head.end() : tail.start()], stored)

@@ -16,13 +16,13 @@ from authgate_async.log.records import Intent, Outcome, Record, Rejected, RunClo
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["MAX_LATE", "Numbering", "Places"]
+__all__ = ["MAX_LATE", "Numbering", "Place", "Places"]
 
 MAX_LATE = 65_536
 """How many closed runs are remembered for the outcomes that they still owe."""
 
 
-class _Place(msgspec.Struct, frozen=True, gc=False):
+class Place(msgspec.Struct, frozen=True, gc=False):
     """Where a run stands: its next number, its steps, its permits without an outcome."""
 
     next: int = 0
@@ -33,7 +33,7 @@ class _Place(msgspec.Struct, frozen=True, gc=False):
 
 _OF_A_RUN = (Intent, Outcome, RunClosed, RunOpened, Rejected)
 
-Places = dict[str, _Place | None]
+Places = dict[str, Place | None]
 """Where runs stand after a group; None for one that is over."""
 
 
@@ -41,8 +41,8 @@ class Numbering:
     """Numbers the records of open runs, group by group; numbers count once `keep` was called."""
 
     def __init__(self) -> None:
-        self._open: dict[str, _Place] = {}
-        self._late: dict[str, _Place] = {}
+        self._open: dict[str, Place] = {}
+        self._late: dict[str, Place] = {}
         self._staged: Places = {}
 
     def number(self, group: Sequence[Record]) -> tuple[list[Record], Places]:
@@ -80,7 +80,7 @@ class Numbering:
         if isinstance(record, RunOpened):
             if place is not None:
                 raise UsageError(f"run `{record.run}` is open already; give each run its own id")
-            place = _Place()
+            place = Place()
         elif place is None or (place.closed and not isinstance(record, Outcome)):
             raise UsageError(f"run `{record.run}` is not open; record its opening first")
         if isinstance(record, Outcome) and not place.due:
@@ -91,7 +91,7 @@ class Numbering:
             return msgspec.structs.replace(record, run_seq=place.next, steps=place.steps)
         return msgspec.structs.replace(record, run_seq=place.next)
 
-    def _find(self, run: str, mine: Places) -> _Place | None:
+    def _find(self, run: str, mine: Places) -> Place | None:
         if run in mine:
             return mine[run]
         if run in self._staged:
@@ -99,13 +99,13 @@ class Numbering:
         return self._open.get(run) or self._late.get(run)
 
 
-def _after(place: _Place, record: Record) -> _Place:
+def _after(place: Place, record: Record) -> Place:
     match record:
         case Intent():
-            return _Place(place.next + 1, place.steps + 1, place.due + record.permitted)
+            return Place(place.next + 1, place.steps + 1, place.due + record.permitted)
         case Rejected():
-            return _Place(place.next + 1, place.steps + 1, place.due)
+            return Place(place.next + 1, place.steps + 1, place.due)
         case Outcome():
-            return _Place(place.next + 1, place.steps, place.due - 1, place.closed)
+            return Place(place.next + 1, place.steps, place.due - 1, place.closed)
         case _:
-            return _Place(place.next + 1, place.steps, place.due, isinstance(record, RunClosed))
+            return Place(place.next + 1, place.steps, place.due, isinstance(record, RunClosed))

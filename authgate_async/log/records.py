@@ -23,7 +23,9 @@ __all__ = [
     "MAX_INT",
     "Asked",
     "Big",
+    "Checkpoint",
     "Intent",
+    "KeyChanged",
     "LogOpened",
     "Outcome",
     "Proof",
@@ -99,6 +101,14 @@ class LogOpened(_Record, frozen=True, kw_only=True, tag="log_opened"):
     version: str
 
 
+class KeyChanged(_Record, frozen=True, kw_only=True, tag="key_changed"):
+    """Sessions behind this one are under another key; this one's checkpoints sign that."""
+
+    key_id: str
+    public_key: Digest
+    time: Int
+
+
 class RunOpened(_Record, frozen=True, kw_only=True, tag="run_opened"):
     """A run began. `intent_digest` is the SHA-256 of the task's sentence."""
 
@@ -156,12 +166,15 @@ class Rejected(_Record, frozen=True, kw_only=True, tag="rejected"):
 
 
 class Outcome(_Record, frozen=True, kw_only=True, tag="outcome"):
-    """How the call of a permitted intent ended; fields as in `launchers.protocol.Ended`."""
+    """How the call of a permitted intent ended; fields as in `launchers.protocol.Ended`.
+
+    `interrupted` is of a later session: the process died before the outcome was recorded.
+    """
 
     action_digest: Digest
     action_id: str
     capped: tuple[str, ...]
-    cause: Cause
+    cause: Cause | Literal["interrupted"]
     cpu_us: Int
     denials: tuple[str, ...]
     error: str
@@ -212,16 +225,27 @@ class RunClosed(_Record, frozen=True, kw_only=True, tag="run_closed"):
     time: Int
 
 
-class Sealed(_Record, frozen=True, kw_only=True, tag="sealed"):
-    """The log was closed in order, after `count` records; `signature` covers all of them."""
+class Checkpoint(_Record, frozen=True, kw_only=True, tag="checkpoint"):
+    """The tree over all records before this one, signed: a C2SP `tlog-checkpoint` as a note."""
 
-    count: Int
-    signature: str
+    note: str
+
+
+class Sealed(_Record, frozen=True, kw_only=True, tag="sealed"):
+    """The log was closed in order; a checkpoint over this record, too, is the last one.
+
+    `nodes` are the compact range of the tree over the records before this one, in hex: with it the
+    log is opened again without being read.
+    """
+
+    nodes: str
     time: Int
 
 
 Record = (
-    LogOpened
+    Checkpoint
+    | KeyChanged
+    | LogOpened
     | RunOpened
     | Intent
     | Rejected

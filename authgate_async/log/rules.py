@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from authgate_async.backends import verify_head, verify_signed
+from authgate_async.backends import verify_signed
 from authgate_async.log.entries import CHANGE_FIELDS, intent_of
+from authgate_async.log.growth import End
 from authgate_async.log.lines import Fault
 from authgate_async.log.numbering import MAX_LATE
 from authgate_async.log.records import (
+    Checkpoint,
     Intent,
+    KeyChanged,
     LogOpened,
     Outcome,
     Record,
@@ -26,7 +29,7 @@ from authgate_async.log.records import (
     RunOpened,
     Sealed,
 )
-from authgate_async.log.writer import head_to_sign
+from authgate_async.reference.tree import root_of
 from authgate_async.wire import SignedVerdict, Verdict
 
 if TYPE_CHECKING:
@@ -44,6 +47,7 @@ class _Run:
         self.agent = agent
         self.next = 1
         self.steps = 0
+        self.closed = False
         self.last_step = -1
         self.pending: dict[str, tuple[str, int]] = {}
 
@@ -51,64 +55,91 @@ class _Run:
 class Rules:
     """Takes a log's records in order, and raises `Fault` at the first that breaks a rule.
 
-    `key` is the Ed25519 public key that must have signed; None takes each session's own word.
+    `key` is the Ed25519 public key that must have signed until the log hands over to another; None
+    takes each session's own word.
     """
 
     def __init__(self, key: bytes | None) -> None:
+        self.end = End()
         self._given = key
+        self._next: bytes | None = None
+        self._batch: tuple[bytes | None, int, bytes] | None = None
         self.key = key or b""
         self.sessions = 0
         self.runs = 0
         self.unclosed_runs = 0
         self._forgotten = 0
         self.sealed = False
+        self.covered = 0
+        self.checkpoint = ""
+        self._sealing = False
         self._open: dict[str, _Run] = {}
         self._late: dict[str, _Run] = {}
+        self._lost: dict[str, _Run] = {}
         self._grants: dict[int | str, bool] = {}
 
     @property
     def without_outcome(self) -> int:
         """How many permits of closed runs have no outcome."""
-        return self._forgotten + sum(len(run.pending) for run in self._late.values())
+        late = [*self._late.values(), *(run for run in self._lost.values() if run.closed)]
+        return self._forgotten + sum(len(run.pending) for run in late)
 
     @property
     def open_runs(self) -> int:
         """How many runs have no closing record."""
-        return self.unclosed_runs + len(self._open)
+        lost = sum(not run.closed for run in self._lost.values())
+        return self.unclosed_runs + len(self._open) + lost
 
     def check(self, line: Line, record: Record) -> None:
-        """Take the next record; `line` is where it stood."""
+        """Take the next record; `line` is where it stood, the next one of `end`."""
+        self._check(record)
+        self.end.follow(line)
+
+    def _check(self, record: Record) -> None:
+        self._check_place(record)
+        match record:
+            case LogOpened():
+                self._log_opened(record)
+            case Checkpoint():
+                self._checkpoint(record)
+            case RunOpened():
+                self._run_opened(record)
+            case Intent() | Rejected() | Outcome() | RunClosed():
+                self._of_run(record)
+            case RegistryChange():
+                self._changed(record)
+            case KeyChanged():
+                self._next = _key_of(record)
+            case Sealed():
+                self._seal(record)
+            case _:
+                pass
+
+    def _check_place(self, record: Record) -> None:
         if isinstance(record, LogOpened):
-            self._log_opened(record)
-        elif not self.sessions:
+            return
+        if not self.sessions:
             raise Fault("the log does not begin with `log_opened`")
-        elif self.sealed:
+        if self.sealed:
             raise Fault("a record follows the seal without a new `log_opened`")
-        elif isinstance(record, RunOpened):
-            self._run_opened(record)
-        elif isinstance(record, Intent | Rejected | Outcome | RunClosed):
-            self._of_run(record)
-        elif isinstance(record, RegistryChange):
-            self._changed(record)
-        elif isinstance(record, Sealed):
-            self._sealed(line, record)
+        if self._sealing and not isinstance(record, Checkpoint):
+            raise Fault("a record stands between the seal and its checkpoint")
 
     def _log_opened(self, record: LogOpened) -> None:
-        key = bytes.fromhex(record.public_key)
+        key = _key_of(record)
+        self._next = self._batch = None
         if self._given is not None and key != self._given:
             raise Fault(
-                f"the log was written under the key {record.key_id}, not under the one given",
+                f"the log was written under the key {record.key_id}, not under the one given, "
+                "or the one that it was handed over to",
                 "check which key this log should have; somebody may have put another log here",
             )
-        if record.key_id != sha256(key).hexdigest()[:16]:
-            raise Fault("its `key_id` is not that of its `public_key`")
         self.key = key
         self.sessions += 1
-        self.sealed = False
-        # Runs live in one process: those of the session before can have no further record.
-        self.unclosed_runs += len(self._open)
+        self.sealed = self._sealing = False
+        # Runs live in one process: those of a session before can only be said to be interrupted.
+        self._lost |= self._open | self._late
         self._open.clear()
-        self._forgotten = self.without_outcome
         self._late.clear()
         # So does the registry: a kernel knows no grant of the one before.
         self._grants.clear()
@@ -116,15 +147,15 @@ class Rules:
     def _run_opened(self, record: RunOpened) -> None:
         if record.run in self._open or record.run in self._late:
             raise Fault(f"run `{record.run}` is open already")
+        if lost := self._lost.pop(record.run, None):
+            self._forget(lost)
         if record.run_seq:
             raise Fault("the opening of a run has a `run_seq` other than 0")
         self._open[record.run] = _Run(record.agent)
         self.runs += 1
 
     def _of_run(self, record: Intent | Rejected | Outcome | RunClosed) -> None:
-        run = self._open.get(record.run)
-        if run is None and isinstance(record, Outcome):
-            run = self._late.get(record.run)
+        run = self._find(record)
         if run is None:
             raise Fault(f"run `{record.run}` is not open")
         if record.run_seq != run.next:
@@ -135,12 +166,33 @@ class Rules:
         match record:
             case Outcome():
                 _settle(run, record)
-                if not run.pending:
+                if run.closed and not run.pending:
                     self._late.pop(record.run, None)
+                    self._lost.pop(record.run, None)
             case RunClosed():
                 self._run_closed(run, record)
             case _:
                 self._step(run, record)
+
+    def _find(self, record: Intent | Rejected | Outcome | RunClosed) -> _Run | None:
+        """The run of a record; one of a session before is there for what interrupts it only."""
+        match record:
+            case Outcome(cause="interrupted"):
+                found = self._lost.get(record.run)
+            case RunClosed(status="interrupted"):
+                found = self._open.get(record.run) or self._lost.get(record.run)
+            case Outcome():
+                found = self._open.get(record.run) or self._late.get(record.run)
+            case _:
+                found = self._open.get(record.run)
+        over = found is not None and found.closed and not isinstance(record, Outcome)
+        return None if over else found
+
+    def _forget(self, run: _Run) -> None:
+        if run.closed:
+            self._forgotten += len(run.pending)
+        else:
+            self.unclosed_runs += 1
 
     def _step(self, run: _Run, record: Intent | Rejected) -> None:
         # A kernel signs no malformed name: the denial of its action names nobody.
@@ -152,7 +204,7 @@ class Rules:
         run.last_step = record.seq
         run.steps += 1
         if isinstance(record, Intent):
-            _check_intent(record, self.key)
+            self._check_signature(_check_intent(record))
             self._check_grants(record)
             if record.permitted:
                 run.pending[record.action_digest] = (record.action_id, record.seq)
@@ -168,6 +220,16 @@ class Rules:
         elif record.change == "revoke":
             self._grants[record.fields["grant_id"]] = False
 
+    def _check_signature(self, signed: SignedVerdict) -> None:
+        """Hold a verdict against the key; the signature of one batch is computed once."""
+        root = root_of(signed.verdict, signed.index, signed.size, signed.path)
+        batch = (root, signed.size, signed.signature)
+        if root is None or (
+            batch != self._batch and not verify_signed(self.key, msgspec.msgpack.encode(signed))
+        ):
+            raise Fault("the signature of its verdict does not verify")
+        self._batch = batch
+
     def _check_grants(self, record: Intent) -> None:
         for grant in (grant for chain in record.chains for grant in chain):
             if not self._grants.get(grant, False):
@@ -177,20 +239,38 @@ class Rules:
     def _run_closed(self, run: _Run, record: RunClosed) -> None:
         if record.steps != run.steps:
             raise Fault(f"run `{record.run}` has {run.steps} steps, not {record.steps}")
-        del self._open[record.run]
-        if run.pending:
+        run.closed = True
+        if self._open.pop(record.run, None) is not None and run.pending:
             self._late[record.run] = run
+        elif not run.pending:
+            self._lost.pop(record.run, None)
         # The writer forgets earlier; twice as many, since it counts only at the end of a batch.
-        if len(self._late) > 2 * MAX_LATE:
-            self._forgotten += len(self._late.pop(next(iter(self._late))).pending)
+        for late in (self._late, self._lost):
+            if len(late) > 2 * MAX_LATE:
+                self._forget(late.pop(next(iter(late))))
 
-    def _sealed(self, line: Line, record: Sealed) -> None:
-        if record.count != line.number:
-            raise Fault(f"the seal is over {record.count} records, not over {line.number}")
-        head = head_to_sign(line.prev, record)
-        if not verify_head(self.key, head, _unhex(record.signature, "signature")):
-            raise Fault("the signature of the seal does not verify")
-        self.sealed = True
+    def _seal(self, record: Sealed) -> None:
+        if record.nodes != self.end.tree.nodes.hex():
+            raise Fault("the seal has other nodes than the tree of the records before it")
+        self._sealing = True
+        for run in (*self._lost.values(), *self._open.values(), *self._late.values()):
+            self._forget(run)
+        self._lost, self._open, self._late = {}, {}, {}
+
+    def _checkpoint(self, record: Checkpoint) -> None:
+        self.end.check(record.note, self.key)
+        self.covered, self.checkpoint = self.end.count, record.note
+        # The old key has signed it now; without that, anybody could have written it.
+        if self._given is not None and self._next is not None:
+            self._given = self._next
+        self.sealed, self._sealing = self._sealing, False
+
+
+def _key_of(record: LogOpened | KeyChanged) -> bytes:
+    key = bytes.fromhex(record.public_key)
+    if record.key_id != sha256(key).hexdigest()[:16]:
+        raise Fault("its `key_id` is not that of its `public_key`")
+    return key
 
 
 def _settle(run: _Run, record: Outcome) -> None:
@@ -204,8 +284,8 @@ def _check_change(record: RegistryChange) -> None:
         raise Fault(f"its fields are not those of the change `{record.change}`")
 
 
-def _check_intent(record: Intent, key: bytes) -> None:
-    """Hold the record against the verdict that it carries, and that against the key."""
+def _check_intent(record: Intent) -> SignedVerdict:
+    """Hold the record against the verdict that it carries, and return that."""
     signed = SignedVerdict(
         verdict=_unhex(record.proof.verdict, "verdict"),
         index=record.proof.index,
@@ -227,8 +307,7 @@ def _check_intent(record: Intent, key: bytes) -> None:
         raise Fault("its verdict is about another step")
     if record.args and sha256(record.args.encode()).hexdigest() != record.args_digest:
         raise Fault("its `args` have another digest than `args_digest`")
-    if not verify_signed(key, msgspec.msgpack.encode(signed)):
-        raise Fault("the signature of its verdict does not verify")
+    return signed
 
 
 def _unhex(text: str, name: str) -> bytes:

@@ -1,8 +1,8 @@
 """The bytes of a log on disk: one process at a time, whole lines only.
 
 A write that fails leaves nothing half-written: the file is cut back to where it was. Where even
-that fails, or where somebody else changed the file, the storage is broken and takes nothing more
-until it is opened again.
+that fails, it is tried again before the next write. Where somebody else changed the file, the
+storage is broken and takes nothing more until it is opened again.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import fcntl
 import os
 import stat
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from authgate_async.errors import LogCorruptError, LogUnavailableError
 from authgate_async.log.lines import FIRST, MAX_LINE, Fault, line_start, read_line
@@ -32,7 +32,7 @@ _MEND = "see that the folder can be written and that its disk has space"
 
 
 class Storage:
-    """An open log file, locked. `count` and `head` are those that were found; `cut_bytes` was cut.
+    """An open log file, locked, with whole lines only; `cut_bytes` of a torn one were cut.
 
     With `sync`, a write is on the disk when it returns. The folder and its files are made private
     to the user if they are not there.
@@ -46,11 +46,12 @@ class Storage:
         self._folder = folder
         self._sync = sync
         self._broken = ""
+        self._uncut = ""
         self._descriptors: list[int] = []
         try:
             self._lock()
             self._file = self._open(LOG_NAME, os.O_APPEND)
-            self.count, self.head, self.cut_bytes = self._recover()
+            self.cut_bytes = self._cut()
         except OSError as error:
             self.close()
             raise self._unavailable("cannot be opened", error) from error
@@ -62,6 +63,10 @@ class Storage:
         """Append all of `data`, or nothing: then raises `LogUnavailableError`."""
         if self._broken:
             raise LogUnavailableError(self._broken)
+        if self._uncut:
+            self._roll_back()
+        if self._uncut:
+            raise LogUnavailableError(self._uncut)
         try:
             self._check_untouched()
             _write_all(self._file, data)
@@ -97,8 +102,19 @@ class Storage:
             raise LogUnavailableError(f"{self._folder / name} is not a file; move it away")
         return descriptor
 
-    def _recover(self) -> tuple[int, str, int]:
-        """Find where the log goes on; cut a last line that was never finished."""
+    def reader(self) -> BinaryIO:
+        """Open what is there for reading; closing it leaves the log open."""
+        return os.fdopen(os.dup(self._file), "rb")
+
+    def corrupt(self, why: str) -> LogCorruptError:
+        """Return the error of a log that nothing can be appended to."""
+        return LogCorruptError(
+            f"the log {self._folder} cannot be continued: {why}; "
+            "find the place with `authgate audit verify`, and start a new log in another folder"
+        )
+
+    def _cut(self) -> int:
+        """Cut a last line that was never finished, and return its length."""
         size = os.fstat(self._file).st_size
         tail = os.pread(self._file, min(size, 2 * MAX_LINE), max(0, size - 2 * MAX_LINE))
         end = tail.rfind(b"\n") + 1
@@ -111,7 +127,7 @@ class Storage:
         if self._sync:
             os.fsync(self._file)
             _sync_folder(self._folder)
-        return count, head, len(torn)
+        return len(torn)
 
     def _last(self, raw: bytes) -> tuple[int, str]:
         if not raw:
@@ -119,14 +135,14 @@ class Storage:
         try:
             line = read_line(raw)
         except Fault as fault:
-            raise self._corrupt(f"its last line is damaged: {fault.problem}") from fault
+            raise self.corrupt(f"its last line is damaged: {fault.problem}") from fault
         return line.number + 1, line.sum
 
     def _check_torn(self, torn: bytes, start: bytes) -> None:
         """Cut only what this program began to write; a crash may have left zeros in its place."""
         written = torn.rstrip(b"\0")[: len(start)]
         if len(torn) > MAX_LINE or not start.startswith(written):
-            raise self._corrupt("it ends in something that is not the beginning of a record")
+            raise self.corrupt("it ends in something that is not the beginning of a record")
 
     def _check_untouched(self) -> None:
         found = os.fstat(self._file)
@@ -138,16 +154,18 @@ class Storage:
             raise LogUnavailableError(self._broken)
 
     def _roll_back(self) -> None:
+        """Cut what a write left behind; what was acknowledged lies before it and is on the disk."""
         if self._broken:
             return
+        self._uncut = ""
         try:
             os.ftruncate(self._file, self._length)
             if self._sync:
                 os.fsync(self._file)
         except OSError as error:
-            self._broken = (
-                f"the log {self._folder} failed in the middle of a write, and what it left could "
-                f"not be cut ({error.strerror}); mend the disk, then restart"
+            self._uncut = (
+                f"the log {self._folder} failed in the middle of a write, and what it left cannot "
+                f"be cut ({error.strerror}); mend the disk, it is tried again"
             )
 
     def _unavailable(self, what: str, error: OSError) -> LogUnavailableError:
@@ -168,12 +186,6 @@ class Storage:
             if path.is_dir():
                 return f"{path} is a folder"
         return ""
-
-    def _corrupt(self, why: str) -> LogCorruptError:
-        return LogCorruptError(
-            f"the log {self._folder} cannot be continued: {why}; "
-            "find the place with `authgate audit verify`, and start a new log in another folder"
-        )
 
 
 def _there(path: Path) -> bool:

@@ -6,55 +6,68 @@ Synchronous, for a worker thread; calls from several threads take turns.
 from __future__ import annotations
 
 import time
-from collections import deque
-from hashlib import sha256
 from threading import Lock
 from typing import TYPE_CHECKING, Literal, Self
 
-import msgspec
-
-from authgate_async.errors import ClosedError, UsageError
-from authgate_async.log.lines import FIRST, MAX_RECORD, make_line
+from authgate_async.errors import ClosedError, LogUnavailableError, UsageError
+from authgate_async.log.growth import End
+from authgate_async.log.lines import MAX_RECORD, Fault
 from authgate_async.log.numbering import Numbering
-from authgate_async.log.records import LogOpened, Record, Sealed, encode_record, render_record
+from authgate_async.log.records import (
+    Checkpoint,
+    LogOpened,
+    Record,
+    Sealed,
+    encode_record,
+    render_record,
+)
+from authgate_async.log.recovery import Recovered, recover
 from authgate_async.log.storage import Storage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-__all__ = ["Durability", "LogFile", "head_to_sign"]
+    from authgate_async.log.growth import Signer
+
+__all__ = ["Durability", "LogFile"]
 
 Durability = Literal["fsync", "os", "memory"]
 """When a record counts as written: on the disk; with the operating system, which survives our own
-death but not a power cut; nowhere, where only the chain is computed."""
+death but not a power cut; nowhere, where only chain and tree are computed."""
 
 
 class LogFile:
     """A log that is open for writing. `count` is the number of its records, `head` the last `sum`.
 
-    `cut_bytes` is the length of the torn last line that was cut at opening. `recent` holds the last
-    lines, as many as `keep` said at opening (none by default).
+    `cut_bytes` is the length of the torn last line that was cut at opening. What a process before
+    left in flight is ended behind this session's `log_opened`.
     """
 
-    def __init__(self, storage: Storage | None, keep: int) -> None:
+    def __init__(self, storage: Storage | None, signer: Signer | None) -> None:
         self._storage = storage
+        self._signer = signer
         self._mutex = Lock()
         self._numbering = Numbering()
         self._closed = False
-        self.count = storage.count if storage else 0
-        self._begin = self.count
-        self.head = storage.head if storage else FIRST
+        self._end, places, self._endings = _recovered(storage)
+        self._begin = self._end.count
+        self._numbering.stage(places)
+        self._numbering.keep()
         self.cut_bytes = storage.cut_bytes if storage else 0
-        self.recent: deque[bytes] = deque(maxlen=keep)
 
     @classmethod
-    def open(cls, folder: Path | None, durability: Durability = "fsync", *, keep: int = 0) -> Self:
+    def open(
+        cls, folder: Path | None, durability: Durability = "fsync", signer: Signer | None = None
+    ) -> Self:
         """Open the log in `folder`, or begin one there; `memory` takes no folder.
+
+        `signer`, a kernel, signs a checkpoint for each append, and seals the log at its end.
+        Without one (the default) nothing shows whether the log once was longer.
 
         Raises:
             LogUnavailableError: Another process has it open, or it cannot be written.
-            LogCorruptError: Its last line is damaged.
+            LogCorruptError: It is damaged where it would go on.
             UsageError: A folder with `memory`, or none without it.
         """
         if durability not in ("fsync", "os", "memory"):
@@ -62,10 +75,25 @@ class LogFile:
         if durability == "memory":
             if folder is not None:
                 raise UsageError("a log in memory has no folder; give no folder, or use `os`")
-            return cls(None, keep)
+            return cls(None, signer)
         if folder is None:
             raise UsageError(f"a log with durability `{durability}` needs a folder; name one")
-        return cls(Storage(folder, sync=durability == "fsync"), keep)
+        storage = Storage(folder, sync=durability == "fsync")
+        try:
+            return cls(storage, signer)
+        except BaseException:
+            storage.close()
+            raise
+
+    @property
+    def count(self) -> int:
+        """How many records there are, checkpoints among them."""
+        return self._end.count
+
+    @property
+    def head(self) -> str:
+        """The `sum` of the last line."""
+        return self._end.head
 
     def append(self, records: Sequence[Record]) -> int:
         """Append all records, in this order, or none; return the index of the first.
@@ -98,19 +126,19 @@ class LogFile:
                 raise ClosedError("the log is closed; open it again to append")
             return self._append(groups, render_record if checked else encode_record)
 
-    def close(self, sign: Callable[[bytes], bytes] | None = None) -> None:
-        """Close the log and give its folder free, also on an error; more than once does no harm.
+    def close(self) -> None:
+        """Seal the log and give its folder free, also on an error; more than once does no harm.
 
-        `sign` is the kernel's `sign_head`: with it, a last record seals what was appended. Without
-        it, nothing shows whether the log once was longer. Raises `LogUnavailableError`.
+        Only what a signer was there for is sealed, and only over something new. Raises
+        `LogUnavailableError`.
         """
         with self._mutex:
             if self._closed:
                 return
             self._closed = True
             try:
-                if sign is not None and self.count > self._begin:
-                    self._seal(sign)
+                if self._signer and self.count > self._begin:
+                    self._seal()
             finally:
                 if self._storage:
                     self._storage.close()
@@ -118,69 +146,86 @@ class LogFile:
     def _append(
         self, groups: Sequence[Sequence[Record]], encode: Callable[[Record], bytes]
     ) -> list[int | UsageError]:
-        chain = _Chain(self.count, self.head)
+        batch = _Batch(self._end)
         try:
-            answers = [self._add(group, chain, encode) for group in groups]
-            self._write(chain)
+            answers = [self._add(group, batch, encode) for group in groups]
+            self._write(batch)
             self._numbering.keep()
         finally:
             self._numbering.drop()
         return answers
 
     def _add(
-        self, group: Sequence[Record], chain: _Chain, encode: Callable[[Record], bytes]
+        self, group: Sequence[Record], batch: _Batch, encode: Callable[[Record], bytes]
     ) -> int | UsageError:
-        """Put the lines of a group behind those of `chain`; none if one cannot be stored."""
-        first = chain.count
+        """Put the lines of a group behind those of the batch; none if one cannot be stored."""
+        first = batch.end.count
         try:
             self._check_place(first, group)
+            if group and first == self._begin:
+                group = [group[0], *self._endings, *group[1:]]
             numbered, places = self._numbering.number(group)
             encoded = [_bounded(record, encode(record)) for record in numbered]
         except UsageError as error:
             return error
         self._numbering.stage(places)
         for data in encoded:
-            chain.add(data)
+            batch.add(data)
         return first
 
     def _check_place(self, first: int, group: Sequence[Record]) -> None:
         for index, record in enumerate(group, first):
             if isinstance(record, LogOpened) != (index == self._begin):
                 raise UsageError("`log_opened` is the first record after opening, and only that")
-            if isinstance(record, Sealed):
-                raise UsageError("`sealed` is written by closing; do not append it")
+            if isinstance(record, Checkpoint | Sealed):
+                raise UsageError("checkpoints and seals are the writer's; do not append them")
 
-    def _write(self, chain: _Chain) -> None:
-        if not chain.lines:
+    def _write(self, batch: _Batch) -> None:
+        """Write the lines of a batch under one checkpoint."""
+        if not batch.lines:
             return
+        if self._signer:
+            batch.add(encode_record(Checkpoint(note=batch.end.sign(self._signer))))
         if self._storage:
-            self._storage.write(b"".join(chain.lines))
-        self.recent.extend(chain.lines)
-        self.count, self.head = chain.count, chain.head
+            self._storage.write(b"".join(batch.lines))
+        self._end = batch.end
 
-    def _seal(self, sign: Callable[[bytes], bytes]) -> None:
-        blank = Sealed(count=self.count, signature="", time=time.time_ns() // 1000)
-        signature = sign(head_to_sign(self.head, blank)).hex()
-        sealed = msgspec.structs.replace(blank, signature=signature)
-        chain = _Chain(self.count, self.head)
-        chain.add(encode_record(sealed))
-        self._write(chain)
+    def _seal(self) -> None:
+        batch = _Batch(self._end)
+        nodes = self._end.tree.nodes.hex()
+        batch.add(encode_record(Sealed(nodes=nodes, time=_now())))
+        self._write(batch)
 
 
-class _Chain:
-    """Lines to be written; `count` and `head` are those of the log once they are."""
+def _recovered(storage: Storage | None) -> Recovered:
+    if storage is None:
+        return Recovered(End(), {}, ())
+    try:
+        with storage.reader() as stream:
+            return recover(stream, _now())
+    except Fault as fault:
+        raise storage.corrupt(f"it is damaged: {fault.problem}") from fault
+    except OSError as error:
+        raise LogUnavailableError(
+            f"the log cannot be read: {error.strerror}; see to its disk"
+        ) from error
 
-    __slots__ = ("count", "head", "lines")
 
-    def __init__(self, count: int, head: str) -> None:
+def _now() -> int:
+    return time.time_ns() // 1000
+
+
+class _Batch:
+    """Lines to be written; `end` is that of the log once they are."""
+
+    __slots__ = ("end", "lines")
+
+    def __init__(self, end: End) -> None:
         self.lines: list[bytes] = []
-        self.count = count
-        self.head = head
+        self.end = end.copy()
 
     def add(self, record: bytes) -> None:
-        line, self.head = make_line(self.count, self.head, record)
-        self.lines.append(line)
-        self.count += 1
+        self.lines.append(self.end.grow(record))
 
 
 def _bounded(record: Record, data: bytes) -> bytes:
@@ -190,12 +235,3 @@ def _bounded(record: Record, data: bytes) -> bytes:
             f"a {kind} record has {len(data)} bytes, more than {MAX_RECORD}; shorten it"
         )
     return data
-
-
-def head_to_sign(prev: str, sealed: Sealed) -> bytes:
-    """Return the 32 bytes that the seal signs: SHA-256 over `prev` as stored and the bare record.
-
-    The bare record is the canonical JSON of `sealed` without its key `signature`.
-    """
-    bare = {"count": sealed.count, "kind": "sealed", "time": sealed.time}
-    return sha256(prev.encode() + msgspec.json.encode(bare)).digest()

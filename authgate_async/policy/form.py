@@ -106,6 +106,9 @@ Require = Annotated[
         extra_json_schema={"uniqueItems": True},
     ),
 ]
+RecordArgs = Annotated[
+    Literal["full", "digest"], Meta(description="`full`, or `digest` to keep arguments off the log")
+]
 WallMs = Annotated[int, _count("the wall-clock deadline of a call in milliseconds", _DAY_MS)]
 CpuSeconds = Annotated[int, _count("the processor time of a call in seconds", 86_400)]
 MemoryBytes = Annotated[int, _count("the memory of a call in bytes", 2**40, 2**20)]
@@ -224,6 +227,7 @@ class ToolForm(_Form, frozen=True, kw_only=True):
 
     enabled: Enabled = True
     source: Source | UnsetType = msgspec.field(name="import", default=UNSET)
+    record_args: RecordArgs = "full"
     limits: ToolLimitsForm = ToolLimitsForm()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -41,13 +41,15 @@ class ToolEntry(msgspec.Struct, frozen=True):
     """One tool of the policy.
 
     `source` is `package.module:attribute` for a tool of the user's own, empty for a built-in one.
-    `limits` has the fields of `Limits` that the policy sets for this tool.
+    `limits` has the fields of `Limits` that the policy sets for this tool. `record_args` says
+    whether the log holds its arguments, or their digest only.
     """
 
     name: str
     enabled: bool = True
     source: str = ""
     limits: dict[str, int] = {}
+    record_args: Literal["full", "digest"] = "full"
 
 
 class RunLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +103,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         if self.tools is None:
             return ToolEntry(tool)
         return next((entry for entry in self.tools if entry.name == tool and entry.enabled), None)
+
+    @property
+    def withheld(self) -> frozenset[str]:
+        """The tools whose arguments are kept off the log."""
+        return frozenset(each.name for each in self.tools or () if each.record_args == "digest")
 
     def limits_for(self, tool: str, declared: Limits = _DEFAULT) -> Limits:
         """Return the limits of a tool's calls, field by field.

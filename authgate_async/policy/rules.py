@@ -321,7 +321,7 @@ class _Builder:
         if name not in BUILT_IN and "import" not in self._raw["tools"][name]:
             remedy = "add `import`, or mend the name"
             self._faults.add(("tools", name), f"{quote(name)} is no built-in tool; {remedy}")
-        return ToolEntry(name, form.enabled, source, _set(form.limits))
+        return ToolEntry(name, form.enabled, source, _set(form.limits), form.record_args)
 
     def _limits(self) -> RunLimits:
         form = read_table(self._raw.get("limits", {}), LimitsForm, ("limits",), self._faults)

@@ -6,7 +6,14 @@ per topic; clear before fast, but what a decision looks up is a lookup here too.
 """
 
 from authgate_async.reference.kernel import ReferenceKernel
-from authgate_async.reference.permit import verify_head, verify_signed
+from authgate_async.reference.permit import verify_checkpoint, verify_signed
+from authgate_async.reference.tree import CompactRange
 from authgate_async.reference.wire_json import verify_json
 
-__all__ = ["ReferenceKernel", "verify_head", "verify_json", "verify_signed"]
+__all__ = [
+    "CompactRange",
+    "ReferenceKernel",
+    "verify_checkpoint",
+    "verify_json",
+    "verify_signed",
+]

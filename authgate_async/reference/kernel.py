@@ -10,9 +10,8 @@ import msgspec
 from authgate_async.reference.changes import apply
 from authgate_async.reference.decoding import decode
 from authgate_async.reference.permit import (
-    HEAD_BYTES,
     Desk,
-    head_statement,
+    checkpoint_text,
     instance_of,
     sign_batch,
 )
@@ -26,7 +25,7 @@ __all__ = ["PERMIT_TTL", "ReferenceKernel"]
 PERMIT_TTL = 60_000_000
 _ENTROPY_BYTES = 32
 _NONCE_BYTES = 16
-_MAX_TIME = 2**63 - 1
+_MAX_NUMBER = 2**63 - 1
 
 
 class ReferenceKernel:
@@ -44,7 +43,7 @@ class ReferenceKernel:
     def __init__(self, seed: bytes, entropy: bytes, permit_ttl: int = PERMIT_TTL) -> None:
         _check_length("seed", seed, KEY_BYTES)
         _check_length("entropy", entropy, _ENTROPY_BYTES)
-        _check_time("permit_ttl", permit_ttl)
+        _check_number("permit_ttl", permit_ttl)
         self._lock = Lock()
         self._signer = Signer(seed)
         self._registry = Registry()
@@ -56,7 +55,7 @@ class ReferenceKernel:
 
     def decide(self, actions: bytes, now: int, entropy: bytes) -> bytes:
         """Judge `Action`s; `entropy` is 32 fresh bytes for their nonces. Gives `SignedVerdict`s."""
-        _check_time("now", now)
+        _check_number("now", now)
         _check_length("entropy", entropy, _ENTROPY_BYTES)
         batch = decode(actions, tuple[Action, ...])
         with self._lock:
@@ -69,19 +68,19 @@ class ReferenceKernel:
         return msgspec.msgpack.encode(sign_batch(self._signer, encoded))
 
     def _moment(self, now: int, entropy: bytes, index: int) -> Moment:
-        end = min(now + self._permit_ttl, _MAX_TIME)
+        end = min(now + self._permit_ttl, _MAX_NUMBER)
         return Moment(now, end, _nonce(entropy, index), self._instance)
 
     def redeem(self, redemptions: bytes, now: int) -> bytes:
         """Use up the permits of `Redemption`s. Gives `Redeemed`s."""
-        _check_time("now", now)
+        _check_number("now", now)
         batch = decode(redemptions, tuple[Redemption, ...])
         with self._lock:
             return msgspec.msgpack.encode([self._desk.redeem(each, now) for each in batch])
 
     def change(self, changes: bytes, now: int) -> bytes:
         """Apply `Change`s one by one. Gives `Changed`s."""
-        _check_time("now", now)
+        _check_number("now", now)
         batch = decode(changes, tuple[Change, ...])
         with self._lock:
             return msgspec.msgpack.encode([apply(self._registry, each, now) for each in batch])
@@ -92,10 +91,10 @@ class ReferenceKernel:
         with self._lock:
             return msgspec.msgpack.encode([self._registry.ledger.settle(each) for each in batch])
 
-    def sign_head(self, head: bytes) -> bytes:
-        """Sign the 32 bytes of a log's head."""
-        _check_length("head", head, HEAD_BYTES)
-        return self._signer.sign(head_statement(head))
+    def sign_checkpoint(self, origin: str, size: int, root: bytes) -> bytes:
+        """Sign a log's checkpoint: the root of its tree at a size."""
+        _check_number("size", size)
+        return self._signer.sign(checkpoint_text(origin, size, root))
 
 
 def _nonce(entropy: bytes, index: int) -> bytes:
@@ -107,6 +106,6 @@ def _check_length(name: str, value: bytes, length: int) -> None:
         raise ValueError(f"`{name}` must have {length} bytes, not {len(value)}")
 
 
-def _check_time(name: str, value: int) -> None:
-    if not 0 <= value <= _MAX_TIME:
-        raise ValueError(f"`{name}` must be from 0 to {_MAX_TIME}")
+def _check_number(name: str, value: int) -> None:
+    if not 0 <= value <= _MAX_NUMBER:
+        raise ValueError(f"`{name}` must be from 0 to {_MAX_NUMBER}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -17,17 +18,16 @@ if TYPE_CHECKING:
     from authgate_async.reference.registry import Registry
 
 __all__ = [
-    "HEAD_BYTES",
     "Desk",
     "batch_statement",
-    "head_statement",
+    "checkpoint_text",
     "instance_of",
     "sign_batch",
-    "verify_head",
+    "verify_checkpoint",
     "verify_signed",
 ]
 
-HEAD_BYTES = 32
+_ROOT_BYTES = 32
 _INSTANCE_BYTES = 16
 _NONCE_BYTES = 16
 
@@ -37,9 +37,18 @@ def batch_statement(size: int, root: bytes) -> bytes:
     return b"authgate_async batch v1\x00" + size.to_bytes(8, "big") + root
 
 
-def head_statement(head: bytes) -> bytes:
-    """What a kernel signs for a log."""
-    return b"authgate_async log v1\x00" + head
+def checkpoint_text(origin: str, size: int, root: bytes) -> bytes:
+    """What a kernel signs for a log: the text of a C2SP `tlog-checkpoint`.
+
+    Raises:
+        ValueError: The root has not 32 bytes, or the origin cannot name a key in a signed note.
+    """
+    if not origin or any(not "!" <= each <= "~" or each == "+" for each in origin):
+        wanted = "printable ASCII without a space or a plus, and not empty"
+        raise ValueError(f"`origin` must be {wanted}")
+    if len(root) != _ROOT_BYTES:
+        raise ValueError(f"`root` must have {_ROOT_BYTES} bytes, not {len(root)}")
+    return f"{origin}\n{size}\n{b64encode(root).decode()}\n".encode()
 
 
 def instance_of(entropy: bytes) -> bytes:
@@ -64,9 +73,15 @@ def verify_signed(public_key: bytes, signed: bytes) -> bool:
     return _opened(public_key, signed) is not None
 
 
-def verify_head(public_key: bytes, head: bytes, signature: bytes) -> bool:
-    """Whether the signature over a log's head is of the kernel with this key."""
-    return len(head) == HEAD_BYTES and verifies(public_key, head_statement(head), signature)
+def verify_checkpoint(
+    public_key: bytes, origin: str, size: int, root: bytes, signature: bytes
+) -> bool:
+    """Whether the signature over a log's checkpoint is of the kernel with this key."""
+    try:
+        text = checkpoint_text(origin, size, root)
+    except ValueError:
+        return False
+    return verifies(public_key, text, signature)
 
 
 def _opened(public_key: bytes, signed: bytes) -> Verdict | None:

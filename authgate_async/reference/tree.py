@@ -5,13 +5,14 @@ Source of the algorithms: RFC 6962 sections 2.1 and 2.1.1, RFC 9162 section 2.1.
 
 from __future__ import annotations
 
+from functools import reduce
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["leaf_hash", "levels", "path", "root_of"]
+__all__ = ["CompactRange", "leaf_hash", "levels", "path", "root_of"]
 
 _HASH = 32
 
@@ -68,3 +69,39 @@ def root_of(leaf: bytes, index: int, size: int, steps: bytes) -> bytes | None:
             found = _node_hash(found, step)
         node, last = node >> 1, last >> 1
     return found if last == 0 else None
+
+
+class CompactRange:
+    """The right edge of a tree that grows: the roots of its largest perfect subtrees.
+
+    `nodes` are those of a tree of `size` leaves, the largest first, one after another. Raises
+    `ValueError` if such a tree has not as many.
+    """
+
+    def __init__(self, size: int, nodes: bytes) -> None:
+        if len(nodes) != _HASH * size.bit_count():
+            raise ValueError("a tree of that size has not these nodes")
+        self.size = size
+        self._nodes = [nodes[at : at + _HASH] for at in range(0, len(nodes), _HASH)]
+
+    @property
+    def nodes(self) -> bytes:
+        """What to keep in order to go on later."""
+        return b"".join(self._nodes)
+
+    def push(self, leaf: bytes) -> None:
+        """Add a leaf that is hashed already; `ValueError` for one without 32 bytes."""
+        if len(leaf) != _HASH:
+            raise ValueError("a leaf's hash has 32 bytes")
+        rest = self.size
+        while rest & 1:
+            leaf = _node_hash(self._nodes.pop(), leaf)
+            rest >>= 1
+        self._nodes.append(leaf)
+        self.size += 1
+
+    def root(self) -> bytes:
+        """The root; of no leaves, the hash of nothing."""
+        if not self._nodes:
+            return sha256(b"").digest()
+        return reduce(lambda right, left: _node_hash(left, right), reversed(self._nodes))

@@ -29,6 +29,9 @@ pub enum KernelError {
     /// A number that leaves the range of the wire.
     #[error("`{0}` must be from 0 to 9223372036854775807")]
     Range(&'static str),
+    /// A log's origin that cannot name a key in a signed note.
+    #[error("`origin` must be printable ASCII without a space or a plus, and not empty")]
+    Origin,
     /// A thread panicked while it held a lock: what the lock guards can no longer be trusted.
     #[error("the kernel failed earlier and decides nothing more; make a new one")]
     Poisoned,

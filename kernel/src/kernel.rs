@@ -226,12 +226,19 @@ impl Kernel {
         Ok(encode(&results.collect::<Vec<_>>()))
     }
 
-    /// Signs the 32 bytes of a log's head.
+    /// Signs a log's checkpoint: the root of its tree at a size.
     ///
     /// # Errors
-    /// When there are not 32.
-    pub fn sign_head(&self, head: &[u8]) -> Result<[u8; 64], KernelError> {
-        Ok(Statement::head(exact("head", head)?).sign(&self.key))
+    /// When the root has not 32 bytes, the size is out of range, or the origin is no key name.
+    pub fn sign_checkpoint(
+        &self,
+        origin: &str,
+        size: u64,
+        root: &[u8],
+    ) -> Result<[u8; 64], KernelError> {
+        in_range("size", size)?;
+        let statement = Statement::checkpoint(origin, size, exact("root", root)?);
+        Ok(statement.ok_or(KernelError::Origin)?.sign(&self.key))
     }
 
     /// How many bytes the registry's tables occupy.

@@ -15,7 +15,7 @@
 //! | `registry` | what is known, indexed by hash |
 //! | `permit` | signs batches; the only place that verifies a permit |
 //! | `redeem` | used nonces, verified roots |
-//! | `tree` | RFC 6962 trees and RFC 9162 verification |
+//! | `tree` | RFC 6962 trees, whole or growing, and RFC 9162 verification |
 //! | `signing` | statements and strict Ed25519 |
 //! | `wire`, `codec` | the messages, as `MessagePack` arrays |
 //! | `codes`, `words`, `error` | codes, phrases, errors |
@@ -44,4 +44,4 @@ mod words;
 pub use error::{DecodeError, JsonError, KernelError};
 pub use json::verify_json;
 pub use kernel::Kernel;
-pub use permit::{verify_head, verify_signed};
+pub use permit::{verify_checkpoint, verify_signed};

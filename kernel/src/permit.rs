@@ -111,10 +111,17 @@ pub fn verify_signed(key: &VerifyingKey, signed: &[u8]) -> bool {
     verdict.is_some()
 }
 
-/// Whether `signature` over a log's head is of the kernel with this key.
+/// Whether `signature` over a log's checkpoint is of the kernel with this key.
 #[must_use]
-pub fn verify_head(key: &VerifyingKey, head: &Hash, signature: &[u8]) -> bool {
-    verifies(key, &Statement::head(head), signature)
+pub fn verify_checkpoint(
+    key: &VerifyingKey,
+    origin: &str,
+    size: u64,
+    root: &Hash,
+    signature: &[u8],
+) -> bool {
+    Statement::checkpoint(origin, size, root)
+        .is_some_and(|statement| verifies(key, &statement, signature))
 }
 
 #[cfg(test)]

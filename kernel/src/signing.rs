@@ -1,11 +1,13 @@
-//! What is signed, and strict Ed25519 (`docs/rules.md`, sections 3 and 6).
+//! What is signed, and strict Ed25519 (`docs/rules.md`, sections 3 and 6; `docs/log.md`, section 4).
 
+use base64ct::{Base64, Encoding as _};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use sha2::{Digest, Sha256};
 
 use crate::tree::Hash;
 
-/// The bytes under a signature: a context, a zero byte, a body. No two contexts can be confused.
+/// The bytes under a signature: a context, a zero byte, a body; or a checkpoint's text, which has no
+/// zero byte. No two can be confused.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Statement(Vec<u8>);
 
@@ -29,10 +31,16 @@ impl Statement {
         Self::new("authgate_async batch v1", &[&size.to_be_bytes(), root])
     }
 
-    /// What a kernel signs for a log.
+    /// The text of a log's checkpoint (C2SP `tlog-checkpoint`), which a signed note signs as it is.
+    ///
+    /// It has no zero byte, so that it is no other statement. `None` if the origin is empty or has
+    /// anything but printable ASCII, or a space or a plus, which the key name of a note may not have.
     #[must_use]
-    pub fn head(head: &Hash) -> Self {
-        Self::new("authgate_async log v1", &[head])
+    pub fn checkpoint(origin: &str, size: u64, root: &Hash) -> Option<Self> {
+        let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'+';
+        let fits = !origin.is_empty() && origin.bytes().all(plain);
+        let root = Base64::encode_string(root);
+        fits.then(|| Self(format!("{origin}\n{size}\n{root}\n").into_bytes()))
     }
 
     /// Signs it.

@@ -76,6 +76,58 @@ impl Tree {
     }
 }
 
+/// The right edge of a tree that grows: all that is needed to go on and to name the root.
+///
+/// A *compact range* from leaf 0 on: the roots of the largest perfect subtrees, the left ones first.
+/// Adding a leaf hashes two nodes on average, naming the root one for each subtree.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct CompactRange {
+    size: u64,
+    nodes: Vec<Hash>,
+}
+
+impl CompactRange {
+    /// Goes on from nodes that were kept; `None` if a tree of that size has not as many.
+    #[must_use]
+    pub fn from_nodes(size: u64, nodes: Vec<Hash>) -> Option<Self> {
+        let fits = nodes.len() == size.count_ones() as usize;
+        fits.then_some(Self { size, nodes })
+    }
+
+    /// How many leaves there are.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The roots of its perfect subtrees, the largest first.
+    #[must_use]
+    pub fn nodes(&self) -> &[Hash] {
+        &self.nodes
+    }
+
+    /// Adds a leaf that is hashed already; one beyond the largest size is not added.
+    pub fn push(&mut self, leaf: Hash) {
+        let Some(size) = self.size.checked_add(1) else {
+            return;
+        };
+        let whole = self.nodes.len() - self.size.trailing_ones() as usize;
+        let lower = self.nodes.drain(whole..).rev();
+        let node = lower.fold(leaf, |right, left| node_hash(&left, &right));
+        self.nodes.push(node);
+        self.size = size;
+    }
+
+    /// The root; of no leaves, the hash of nothing.
+    #[must_use]
+    pub fn root(&self) -> Hash {
+        let nodes = self.nodes.iter().rev().copied();
+        nodes
+            .reduce(|right, left| node_hash(&left, &right))
+            .unwrap_or_else(|| Sha256::digest([]).into())
+    }
+}
+
 /// The root that a path leads to from a leaf, or `None` if the path cannot be of such a tree.
 #[must_use]
 pub fn root_from_path(leaf: Hash, index: u64, size: u64, path: &[u8]) -> Option<Hash> {

@@ -2,7 +2,7 @@
 
 use authgate_kernel::codes::{Denial, FLAGS, Refusal, Warning};
 use authgate_kernel::signing::parse_key;
-use authgate_kernel::{Kernel, KernelError, verify_head, verify_json, verify_signed};
+use authgate_kernel::{Kernel, KernelError, verify_checkpoint, verify_json, verify_signed};
 use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
@@ -67,8 +67,19 @@ impl PyKernel {
         released(py, || self.kernel.settle(settlements))
     }
 
-    fn sign_head<'py>(&self, py: Python<'py>, head: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-        released(py, || self.kernel.sign_head(head).map(Vec::from))
+    fn sign_checkpoint<'py>(
+        &self,
+        py: Python<'py>,
+        origin: &str,
+        size: &Bound<'py, PyAny>,
+        root: &[u8],
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let size = number("size", size)?;
+        released(py, || {
+            self.kernel
+                .sign_checkpoint(origin, size, root)
+                .map(Vec::from)
+        })
     }
 
     /// How many bytes the registry's tables occupy.
@@ -122,14 +133,20 @@ fn py_verify_json<'py>(
         .map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
-/// Whether the signature over a log's head is of the kernel with this key.
+/// Whether the signature over a log's checkpoint is of the kernel with this key.
 #[pyfunction]
-#[pyo3(name = "verify_head")]
-fn py_verify_head(public_key: &[u8], head: &[u8], signature: &[u8]) -> bool {
-    let head = head.try_into().ok();
+#[pyo3(name = "verify_checkpoint")]
+fn py_verify_checkpoint(
+    public_key: &[u8],
+    origin: &str,
+    size: u64,
+    root: &[u8],
+    signature: &[u8],
+) -> bool {
+    let root = root.try_into().ok();
     parse_key(public_key)
-        .zip(head)
-        .is_some_and(|(key, head)| verify_head(&key, head, signature))
+        .zip(root)
+        .is_some_and(|(key, root)| verify_checkpoint(&key, origin, size, root, signature))
 }
 
 /// Whether the bytes are a signed verdict, permit or denial, of the kernel with this key.
@@ -144,7 +161,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     module.add_class::<PyKernel>()?;
     module.add_function(wrap_pyfunction!(py_verify_json, module)?)?;
-    module.add_function(wrap_pyfunction!(py_verify_head, module)?)?;
+    module.add_function(wrap_pyfunction!(py_verify_checkpoint, module)?)?;
     module.add_function(wrap_pyfunction!(py_verify_signed, module)?)?;
     module.add("DENIAL_CODES", PyTuple::new(py, Denial::ALL)?)?;
     module.add("WARNING_CODES", PyTuple::new(py, Warning::ALL)?)?;

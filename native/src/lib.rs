@@ -5,10 +5,12 @@ use pyo3::prelude::*;
 mod jail;
 mod kernel;
 mod sandbox;
+mod tree;
 
 /// `authgate_async._native`.
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     kernel::register(module)?;
+    tree::register(module)?;
     sandbox::register(module)
 }

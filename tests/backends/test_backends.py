@@ -2,6 +2,7 @@
 
 import json
 import sys
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -9,8 +10,15 @@ import pytest
 import structlog
 
 from authgate_async import backends, reference
-from authgate_async.backends import make_kernel, verify_head, verify_json, verify_signed
+from authgate_async.backends import (
+    compact_range,
+    make_kernel,
+    verify_checkpoint,
+    verify_json,
+    verify_signed,
+)
 from authgate_async.errors import BackendMissingError, UsageError, WireError
+from authgate_async.reference.tree import leaf_hash, levels
 from authgate_async.wire import Action, SignedVerdict, Verdict
 
 SEED, ENTROPY = b"\x01" * 32, b"\x02" * 32
@@ -156,16 +164,36 @@ def test_an_auditor_checks_a_verdict_without_a_kernel() -> None:
 
 
 @pytest.mark.usefixtures("either")
-def test_an_auditor_checks_a_head_without_a_kernel() -> None:
-    """A head's signature verifies under the kernel's key alone."""
+def test_an_auditor_checks_a_checkpoint_without_a_kernel() -> None:
+    """A checkpoint's signature verifies under the kernel's key alone."""
     kernel = reference.ReferenceKernel(SEED, ENTROPY)
-    signature = kernel.sign_head(ENTROPY)
-    assert verify_head(kernel.public_key, ENTROPY, signature)
-    assert not verify_head(kernel.public_key, SEED, signature)
-    assert not verify_head(kernel.public_key, ENTROPY + b"x", signature)
+    signature = kernel.sign_checkpoint("log", 7, ENTROPY)
+    assert verify_checkpoint(kernel.public_key, "log", 7, ENTROPY, signature)
+    assert not verify_checkpoint(kernel.public_key, "log", 7, SEED, signature)
+    assert not verify_checkpoint(kernel.public_key, "log", 7, ENTROPY + b"x", signature)
+
+
+@pytest.mark.usefixtures("either")
+def test_a_tree_grows_alike_in_both() -> None:
+    """Whichever implementation is there, a tree has the root of the whole one, and goes on."""
+    tree = compact_range()
+    for size in range(70):
+        assert tree.root() == (_whole(size) if size else sha256(b"").digest())
+        assert compact_range(tree.size, tree.nodes).root() == tree.root()
+        tree.push(leaf_hash(bytes([size])))
+    with pytest.raises(ValueError, match="32 bytes"):
+        tree.push(b"short")
+    with pytest.raises(ValueError, match="not these nodes"):
+        compact_range(3, bytes(32))
+    with pytest.raises(ValueError, match="not these nodes"):
+        compact_range(1, bytes(33))
+
+
+def _whole(size: int) -> bytes:
+    return levels([bytes([leaf]) for leaf in range(size)])[-1][0]
 
 
 def test_both_kernels_sign_alike() -> None:
-    """Both kernels sign a head with the same bytes, so an auditor need not know which it was."""
+    """Both kernels sign a checkpoint with the same bytes, so an auditor need not know which."""
     kernels = [make_kernel(b, seed=SEED, entropy=ENTROPY) for b in ("rust", "python")]
-    assert kernels[0].sign_head(SEED) == kernels[1].sign_head(SEED)
+    assert kernels[0].sign_checkpoint("log", 7, SEED) == kernels[1].sign_checkpoint("log", 7, SEED)

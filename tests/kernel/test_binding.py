@@ -90,16 +90,20 @@ def test_deciding_needs_32_bytes_of_entropy(world: Any) -> None:
         world.kernel.decide(EMPTY, 0, bytes(16))
 
 
-def test_a_head_signature_verifies_with_the_public_key(world: Any) -> None:
-    """`sign_head` and `verify_head` are a pair; anything else is false, never an error."""
-    kernel, head = world.kernel, bytes(32)
-    signature = kernel.sign_head(head)
-    assert _native.verify_head(kernel.public_key, head, signature)
-    assert not _native.verify_head(kernel.public_key, b"\x01" * 32, signature)
-    assert not _native.verify_head(kernel.public_key, b"", signature)
-    assert not _native.verify_head(b"", head, b"")
-    with pytest.raises(ValueError, match="`head` must have 32 bytes, not 31"):
-        kernel.sign_head(bytes(31))
+def test_a_checkpoint_verifies_with_the_public_key(world: Any) -> None:
+    """Signing and verifying are a pair; anything else is false, never an error."""
+    key, root = world.kernel.public_key, bytes(32)
+    signature = world.kernel.sign_checkpoint("log", 7, root)
+    assert _native.verify_checkpoint(key, "log", 7, root, signature)
+    assert not _native.verify_checkpoint(key, "log", 7, b"\x01" * 32, signature)
+    assert not _native.verify_checkpoint(key, "log", 8, root, signature)
+    assert not _native.verify_checkpoint(key, "a b", 7, root, signature)
+    assert not _native.verify_checkpoint(key, "log", 7, b"", signature)
+    assert not _native.verify_checkpoint(b"", "log", 7, root, b"")
+    with pytest.raises(ValueError, match="`root` must have 32 bytes, not 31"):
+        world.kernel.sign_checkpoint("log", 7, bytes(31))
+    with pytest.raises(ValueError, match="`origin` must be printable ASCII"):
+        world.kernel.sign_checkpoint("a b", 7, root)
 
 
 def test_the_footprint_grows_with_the_grants(world: Any) -> None:

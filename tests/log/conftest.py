@@ -77,19 +77,34 @@ class Scribe:
 
     def intent(self, run: str, seq: int, name: str = "docs", action_id: str = "") -> Intent:
         """The kernel's decision on reading `name`: a permit for `docs` only."""
+        (intent,) = self._decide(run, [seq], name, action_id or f"{run}:{seq}")
+        return intent
+
+    def intents(self, run: str, count: int) -> list[Intent]:
+        """Permits that the kernel decided in one batch, numbered as the first of their run."""
+        found = self._decide(run, list(range(count)), "docs", "")
+        return [msgspec.structs.replace(each, run_seq=each.seq + 1) for each in found]
+
+    def _decide(self, run: str, seqs: list[int], name: str, action_id: str) -> list[Intent]:
         args = '{"path":"a.txt"}'
-        action = wire.Action(
-            id=action_id or f"{run}:{seq}",
-            actor="a",
-            kind="machine",
-            tool="file_read",
-            args=args.encode(),
-            requests=(wire.Request("folder", name, "a.txt", 1),),
-        )
-        decided = self.kernel.decide(msgspec.msgpack.encode([action]), NOW, b"n" * 32)
-        (signed,) = msgspec.msgpack.decode(decided, type=list[wire.SignedVerdict])
-        verdict = msgspec.msgpack.decode(signed.verdict, type=wire.Verdict)
-        return intent_of(signed, verdict, run=run, seq=seq, args=args)
+        actions = [
+            wire.Action(
+                id=action_id or f"{run}:{seq}",
+                actor="a",
+                kind="machine",
+                tool="file_read",
+                args=args.encode(),
+                requests=(wire.Request("folder", name, "a.txt", 1),),
+            )
+            for seq in seqs
+        ]
+        decided = self.kernel.decide(msgspec.msgpack.encode(actions), NOW, b"n" * 32)
+        batch = msgspec.msgpack.decode(decided, type=list[wire.SignedVerdict])
+        verdicts = [msgspec.msgpack.decode(signed.verdict, type=wire.Verdict) for signed in batch]
+        return [
+            intent_of(signed, verdict, run=run, seq=seq, args=args)
+            for signed, verdict, seq in zip(batch, verdicts, seqs, strict=True)
+        ]
 
     def outcome(self, intent: Intent) -> Outcome:
         """The end of a permitted call."""
@@ -147,13 +162,14 @@ class Scribe:
         ]
 
     def write(self, folder: Path, *runs: str, seal: bool = True) -> Path:
-        """Write one session with these runs; return the file."""
-        log = LogFile.open(folder, "os")
-        log.append([self.opened(log.cut_bytes), *self.changes])
-        for run in runs:
-            log.append(self.run(run))
-        log.append([self.refusal()])
-        log.close(self.kernel.sign_head if seal else None)
+        """Write one session with these runs in one group commit; return the file.
+
+        It ends with its checkpoint, the seal and the checkpoint over that.
+        """
+        log = LogFile.open(folder, "os", self.kernel if seal else None)
+        whole = [record for run in runs for record in self.run(run)]
+        log.append([self.opened(log.cut_bytes), *self.changes, *whole, self.refusal()])
+        log.close()
         return folder / "log.jsonl"
 
 

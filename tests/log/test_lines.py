@@ -11,9 +11,9 @@ LINE, SUM = make_line(7, FIRST, RECORD)
 
 
 def test_a_line_has_the_form_of_the_format_page() -> None:
-    """The line is index, prev, record and sum; the sum is over the bytes before it."""
+    """The line is index, prev, record and sum; the sum is the leaf hash of the bytes before it."""
     body = b'{"index":7,"prev":"' + b"0" * 64 + b'","record":{"kind":"x"}'
-    digest = sha256(body).hexdigest()
+    digest = sha256(b"\0" + body).hexdigest()
     assert digest == SUM
     assert body + b',"sum":"' + digest.encode() + b'"}\n' == LINE
 
@@ -34,7 +34,7 @@ def test_no_byte_of_a_line_can_change(place: int) -> None:
 
 
 def _summed(body: bytes) -> bytes:
-    return body + b',"sum":"' + sha256(body).hexdigest().encode() + b'"}\n'
+    return body + b',"sum":"' + sha256(b"\0" + body).hexdigest().encode() + b'"}\n'
 
 
 @pytest.mark.parametrize(

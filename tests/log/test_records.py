@@ -90,7 +90,9 @@ def test_every_kind_has_its_name_in_the_union() -> None:
     tags = {cls.__struct_config__.tag for cls in get_args(Record)}
     assert tags == {
         "change",
+        "checkpoint",
         "intent",
+        "key_changed",
         "log_opened",
         "outcome",
         "refusal",

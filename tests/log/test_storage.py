@@ -230,7 +230,7 @@ def _fill_and_go_on(command: list[str], expected: int) -> None:
 def test_where_nothing_can_be_cut_the_log_takes_nothing_more(
     scribe: Scribe, tmp_path: Path
 ) -> None:
-    """A log that cannot undo a failed write says so for every further one."""
+    """A log that cannot undo a failed write says so for every further one, and tries again."""
     log = LogFile.open(tmp_path, "os")
     log.append([scribe.opened()])
     assert log._storage is not None
@@ -239,7 +239,7 @@ def test_where_nothing_can_be_cut_the_log_takes_nothing_more(
     os.close(read_only)
     with pytest.raises(LogUnavailableError, match="cannot be written: Bad file descriptor"):
         log.append([scribe.refusal()])
-    with pytest.raises(LogUnavailableError, match=r"could not be cut .*; mend the disk"):
+    with pytest.raises(LogUnavailableError, match=r"cannot be cut .*; mend the disk"):
         log.append([scribe.refusal()])
     assert log.count == 1
     log.close()
@@ -248,7 +248,7 @@ def test_where_nothing_can_be_cut_the_log_takes_nothing_more(
 def test_a_failed_sync_is_no_acknowledgement(
     scribe: Scribe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the disk does not confirm is not written, and trying again is not trusted."""
+    """What the disk does not confirm is not written; the log goes on once it confirms the cut."""
     log = LogFile.open(tmp_path, "fsync")
     log.append([scribe.opened()])
     size = (tmp_path / "log.jsonl").stat().st_size
@@ -259,18 +259,20 @@ def test_a_failed_sync_is_no_acknowledgement(
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(LogUnavailableError, match="Input/output error"):
         log.append([scribe.refusal()])
-    monkeypatch.undo()
     with pytest.raises(LogUnavailableError, match="mend the disk"):
         log.append([scribe.refusal()])
     assert (log.count, (tmp_path / "log.jsonl").stat().st_size) == (1, size)
+    monkeypatch.undo()
+    log.append([scribe.refusal()])
     log.close()
+    assert (verify(tmp_path).bad, verify(tmp_path).records) == (None, 2)
 
 
 def test_an_interrupted_append_leaves_no_trace(
     scribe: Scribe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C in the middle of a write undoes it; the log goes on."""
-    log = LogFile.open(tmp_path, "os")
+    log = LogFile.open(tmp_path, "os", scribe.kernel)
     log.append([scribe.opened(), *scribe.changes])
     write = os.write
 
@@ -283,7 +285,7 @@ def test_an_interrupted_append_leaves_no_trace(
         log.append(scribe.run("r")[:2])
     monkeypatch.undo()
     log.append(scribe.run("r"))
-    log.close(scribe.kernel.sign_head)
+    log.close()
     assert (verify(tmp_path).bad, verify(tmp_path).sealed) == (None, True)
 
 

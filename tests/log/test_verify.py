@@ -33,7 +33,7 @@ def chained(records: Records) -> bytes:
 
 @pytest.fixture
 def log(scribe: Scribe, tmp_path: Path) -> Path:
-    """A sealed log: 0 opened, 1-4 changes, 5-10 run `r`, 11 refusal, 12 sealed."""
+    """0 opened, 1-4 changes, 5-10 run `r`, 11 refusal, 12 checkpoint, 13 sealed, 14 checkpoint."""
     return scribe.write(tmp_path / "log", "r")
 
 
@@ -58,6 +58,16 @@ def changed(index: int, **fields: Any) -> Callable[[Records], Records]:
 def proof(**fields: Any) -> Callable[[Records], Records]:
     """A forgery that alters the proof of the permit."""
     return lambda records: changed(6, proof=replace(records[6].proof, **fields))(records)
+
+
+def note(change: Callable[[str], str]) -> Callable[[Records], Records]:
+    """A forgery that alters the first checkpoint."""
+
+    def forge(records: Records) -> Records:
+        assert change(records[12].note) != records[12].note
+        return changed(12, note=change(records[12].note))(records)
+
+    return forge
 
 
 def without(index: int) -> Callable[[Records], Records]:
@@ -97,15 +107,23 @@ FORGERIES = {
     "signature": (proof(signature="00" * 64), 6, "does not verify"),
     "signature_hex": (proof(signature="AB" * 64), 6, "`proof` is not what"),
     "args": (changed(6, args="{}"), 6, "another digest"),
-    "seal_count": (changed(12, count=11), 12, "over 11 records, not over 12"),
-    "seal_time": (changed(12, time=0), 12, "seal does not verify"),
-    "seal_signature": (changed(12, signature=""), 12, "seal does not verify"),
-    "seal_hex": (changed(12, signature="x"), 12, "is not hex"),
-    "under_seal": (changed(11, code="other"), 12, "seal does not verify"),
+    "seal_time": (changed(13, time=0), 14, "another root than the records before it"),
+    "seal_nodes": (changed(13, nodes="00" * 64), 13, "other nodes than the tree"),
+    "seal_alone": (moved(13, 14), 13, "over 14 records, not over 13"),
+    "seal_early": (moved(13, 12), 12, "other nodes than the tree"),
+    "behind_seal": (lambda r: [*r[:14], r[11], r[14]], 14, "between the seal and its checkpoint"),
+    "checkpoint_size": (note(lambda n: n.replace("\n12\n", "\n11\n")), 12, "does not verify"),
+    "checkpoint_zeros": (note(lambda n: n.replace("\n12\n", "\n012\n")), 12, "not a checkpoint"),
+    "checkpoint_origin": (note(lambda n: n.replace("authgate_async/", "a/")), 12, "is of this key"),
+    "checkpoint_spaces": (note(lambda n: n + "\n"), 12, "not a checkpoint"),
+    "checkpoint_base64": (note(lambda n: n.replace("=\n\n", "\n\n")), 12, "not a checkpoint"),
+    "checkpoint_of_another_size": (lambda r: [*r[:12], r[14]], 12, "over 14 records, not over 12"),
+    "checkpoint_twice": (lambda r: [*r[:13], r[12], *r[13:]], 13, "over 12 records, not over 13"),
+    "covered": (changed(11, code="other"), 12, "another root than the records before it"),
     "grant_unnamed": (without(4), 5, "rests on grant `g`, which this log never named"),
     "grant_later": (moved(4, 6), 5, "grant `g`, which this log never named"),
     "grant_refused": (changed(4, code="conflict"), 6, "grant `g`, which this log never named"),
-    "after_seal": (lambda r: [*r, r[11]], 13, "follows the seal"),
+    "after_seal": (lambda r: [*r, r[11]], 15, "follows the seal"),
 }
 
 
@@ -137,7 +155,7 @@ def test_a_torn_last_line_is_told_with_its_own_remedy(log: Path) -> None:
     log.write_bytes(log.read_bytes()[:-1])
     bad = verify(log).bad
     assert bad is not None
-    assert (bad.index, "middle of a line" in bad.problem) == (12, True)
+    assert (bad.index, "middle of a line" in bad.problem) == (14, True)
     assert "opening the log for writing cuts" in bad.remedy
 
 
@@ -271,6 +289,31 @@ def test_a_second_outcome_is_found(log: Path, records: Records) -> None:
     assert (bad.index, "no permitted intent" in bad.problem) == (8, True)
 
 
+def test_one_batch_costs_one_verification(
+    scribe: Scribe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signature that was just verified is not computed again; one over another root is."""
+    computed: list[bytes] = []
+    verify_signed = rules.verify_signed
+
+    def counted(key: bytes, signed: bytes) -> bool:
+        computed.append(signed)
+        return verify_signed(key, signed)
+
+    monkeypatch.setattr(rules, "verify_signed", counted)
+    intents = scribe.intents("r", 3)
+    log = tmp_path / "log.jsonl"
+    whole = [scribe.opened(), *scribe.changes, scribe.run_opened("r"), *intents]
+    log.write_bytes(chained(whole))
+    assert (verify(log).bad, len(computed)) == (None, 1)
+    for spoiled in ({"signature": "00" * 64}, {"path": "00" * 64}, {"size": 4}, {"index": 0}):
+        last = replace(intents[2], proof=replace(intents[2].proof, **spoiled))
+        log.write_bytes(chained([*whole[:-1], last]))
+        bad = verify(log).bad
+        assert bad is not None
+        assert (bad.index, "does not verify" in bad.problem) == (len(whole) - 1, True)
+
+
 def test_the_key_that_is_given_decides(scribe: Scribe, stranger: Scribe, log: Path) -> None:
     """A log under another key than the one given is refused at its first record."""
     report = verify(log, scribe.kernel.public_key)
@@ -298,7 +341,7 @@ def test_sessions_may_have_different_keys(scribe: Scribe, stranger: Scribe, tmp_
     assert verify(tmp_path).bad is None
     bad = verify(tmp_path, scribe.kernel.public_key).bad
     assert bad is not None
-    assert bad.index == 13
+    assert bad.index == 15
 
 
 def test_a_session_that_was_not_sealed_leaves_its_runs_open(log: Path, records: Records) -> None:
@@ -311,6 +354,27 @@ def test_a_session_that_was_not_sealed_leaves_its_runs_open(log: Path, records: 
     bad = verify(log).bad
     assert bad is not None
     assert (bad.index, bad.problem) == (9, "run `r` is not open")
+
+
+def test_a_session_can_only_interrupt_what_another_left(log: Path, records: Records) -> None:
+    """No call of its own, nothing of a run that has its end, and nothing of a sealed session."""
+    lost = replace(records[7], cause="interrupted")
+    closed = replace(records[10], run_seq=2, steps=1, status="interrupted")
+    late = replace(lost, run_seq=3)
+    opened, own, again = records[0], lost, replace(closed, run_seq=3)
+    for forged, told in (
+        ([*records[:7], own], "run `r` is not open"),
+        ([*records[:7], closed, opened, again], "run `r` is not open"),
+        ([*records[:7], closed, opened, late, replace(late, run_seq=4)], "run `r` is not open"),
+        ([*records[:7], opened, replace(lost, action_id="r:1")], "no permitted intent"),
+    ):
+        log.write_bytes(chained(forged))
+        bad = verify(log).bad
+        assert bad is not None
+        assert (bad.index, told in bad.problem) == (len(forged) - 1, True)
+    for whole in ([*records[:7], opened, lost], [*records[:7], closed, opened, late]):
+        log.write_bytes(chained(whole))
+        assert (verify(log).bad, verify(log).without_outcome) == (None, 0)
 
 
 def test_an_outcome_may_follow_the_end_of_its_run(log: Path, records: Records) -> None:
@@ -350,7 +414,8 @@ def test_only_so_many_are_remembered(records: Records, monkeypatch: pytest.Monke
     unused = [*records[5:7], replace(records[10], run_seq=2, steps=1)]
     ids = [f"r{n}" for n in range(4)]
     kept = rules.Rules(None)
-    monkeypatch.setattr(rules, "_check_intent", lambda *_: None)
+    monkeypatch.setattr(rules, "_check_intent", lambda _: None)
+    monkeypatch.setattr(rules.Rules, "_check_signature", lambda *_: None)
     for record in [*records[:5], *(replace(each, run=run) for run in ids for each in unused)]:
         kept.check(read_line(make_line(0, FIRST, encode_record(record))[0]), record)
     assert (kept.without_outcome, list(kept._late)) == (4, ["r2", "r3"])
@@ -388,7 +453,7 @@ def test_a_line_without_end_is_not_read_to_its_end(log: Path, tail: bytes) -> No
     log.write_bytes(log.read_bytes() + tail)
     bad = verify(log).bad
     assert bad is not None
-    assert (bad.index, "longer than" in bad.problem) == (13, True)
+    assert (bad.index, "longer than" in bad.problem) == (15, True)
 
 
 def test_nesting_cannot_exhaust_the_reader(log: Path, records: Records) -> None:

@@ -78,10 +78,23 @@ def test_entropy_of_another_length_is_refused(kernel: Any, length: int) -> None:
 
 
 @pytest.mark.parametrize("length", [0, 31, 33])
-def test_a_head_of_another_length_is_not_signed(kernel: Any, length: int) -> None:
-    """A head is 32 bytes."""
-    with pytest.raises(ValueError, match="`head`"):
-        kernel.sign_head(bytes(length))
+def test_a_root_of_another_length_is_not_signed(kernel: Any, length: int) -> None:
+    """A root is 32 bytes."""
+    with pytest.raises(ValueError, match="`root`"):
+        kernel.sign_checkpoint("log", 1, bytes(length))
+
+
+@pytest.mark.parametrize("origin", ["", "a b", "a+b", "a\nb", "a\0b", "ä", "\x7f"])
+def test_an_origin_that_names_no_key_is_not_signed(kernel: Any, origin: str) -> None:
+    """A note's key name has no space, plus or line break, so that a text has one reading."""
+    with pytest.raises(ValueError, match="`origin`"):
+        kernel.sign_checkpoint(origin, 1, SEED)
+
+
+def test_a_size_out_of_range_is_not_signed(kernel: Any) -> None:
+    """A size is a number of the wire."""
+    with pytest.raises(ValueError, match="`size`"):
+        kernel.sign_checkpoint("log", 2**63, SEED)
 
 
 def _permit(kernel: Any, action: Action = ACTION) -> bytes:

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from authgate_async import _native, reference
 from authgate_async.reference import signing
-from authgate_async.reference.permit import head_statement
+from authgate_async.reference.permit import checkpoint_text
 from authgate_async.reference.signing import Signer, is_point, is_small_order
 
 P = 2**255 - 19
@@ -17,9 +17,9 @@ Y8 = int.from_bytes(
     bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"), "little"
 )
 SMALL_Y = [0, 1, P - 1, Y8, P - Y8]
-HEAD = b"h" * 32
+ROOT = b"h" * 32
 SIGNER = Signer(b"\x05" * 32)
-SIGNATURE = SIGNER.sign(head_statement(HEAD))
+SIGNATURE = SIGNER.sign(checkpoint_text("log", 7, ROOT))
 
 Point = tuple[int, int]
 
@@ -50,10 +50,10 @@ NO_POINTS = [_encode(y) for y in range(2, 40) if not is_point(_encode(y))]
 WRONG_KEYS = [*ENCODED_SMALL, *SECOND_ENCODINGS, *NO_POINTS, b"", b"k" * 31, b"k" * 33]
 
 
-def _heads(public_key: bytes, signature: bytes) -> tuple[bool, bool]:
-    """Whether either implementation takes the signature over `HEAD`."""
-    arguments = (public_key, HEAD, signature)
-    return reference.verify_head(*arguments), _native.verify_head(*arguments)
+def _taken(public_key: bytes, signature: bytes) -> tuple[bool, bool]:
+    """Whether either implementation takes the signature over `ROOT`."""
+    arguments = (public_key, "log", 7, ROOT, signature)
+    return reference.verify_checkpoint(*arguments), _native.verify_checkpoint(*arguments)
 
 
 @pytest.mark.parametrize("y", SMALL_Y)
@@ -68,23 +68,23 @@ def test_a_point_on_the_list_has_small_order(y: int) -> None:
 
 
 def test_an_honest_signature_verifies() -> None:
-    """Both implementations take it, and neither takes it over another head."""
-    assert _heads(SIGNER.public_key, SIGNATURE) == (True, True)
-    assert not reference.verify_head(SIGNER.public_key, b"i" * 32, SIGNATURE)
-    assert not reference.verify_head(SIGNER.public_key, b"h" * 31, SIGNATURE)
+    """Both implementations take it, and neither takes it over another root."""
+    assert _taken(SIGNER.public_key, SIGNATURE) == (True, True)
+    assert not reference.verify_checkpoint(SIGNER.public_key, "log", 7, b"i" * 32, SIGNATURE)
+    assert not reference.verify_checkpoint(SIGNER.public_key, "log", 7, b"h" * 31, SIGNATURE)
 
 
 @pytest.mark.parametrize("key", WRONG_KEYS)
 def test_a_key_that_binds_nothing_is_refused(key: bytes) -> None:
     """With a small-order or doubly encoded key, R of the identity and s = 0 proves nothing."""
-    assert _heads(key, _encode(1) + bytes(32)) == (False, False)
-    assert _heads(key, SIGNATURE) == (False, False)
+    assert _taken(key, _encode(1) + bytes(32)) == (False, False)
+    assert _taken(key, SIGNATURE) == (False, False)
 
 
 @pytest.mark.parametrize("r", [*ENCODED_SMALL, *SECOND_ENCODINGS])
 def test_an_r_that_binds_nothing_is_refused(r: bytes) -> None:
     """A signature whose R is of small order, or in a second encoding, is refused by both."""
-    assert _heads(SIGNER.public_key, r + SIGNATURE[32:]) == (False, False)
+    assert _taken(SIGNER.public_key, r + SIGNATURE[32:]) == (False, False)
 
 
 def _scalar(seed: bytes) -> int:
@@ -97,16 +97,18 @@ def _scalar(seed: bytes) -> int:
 
 def _lax(public_key: bytes, signature: bytes) -> None:
     """Check as the library does; raises if it refuses."""
-    Ed25519PublicKey.from_public_bytes(public_key).verify(signature, head_statement(HEAD))
+    Ed25519PublicKey.from_public_bytes(public_key).verify(
+        signature, checkpoint_text("log", 7, ROOT)
+    )
 
 
 def test_a_fitting_signature_with_an_r_of_small_order_is_refused() -> None:
     """Who has the key can sign with R the identity; a lax check takes that, the strict does not."""
-    hashed = sha512(_encode(1) + SIGNER.public_key + head_statement(HEAD)).digest()
+    hashed = sha512(_encode(1) + SIGNER.public_key + checkpoint_text("log", 7, ROOT)).digest()
     s = int.from_bytes(hashed, "little") * _scalar(b"\x05" * 32) % ORDER
     signature = _encode(1) + s.to_bytes(32, "little")
     _lax(SIGNER.public_key, signature)
-    assert _heads(SIGNER.public_key, signature) == (False, False)
+    assert _taken(SIGNER.public_key, signature) == (False, False)
 
 
 def test_a_fitting_signature_under_a_key_of_small_order_is_refused() -> None:
@@ -114,7 +116,7 @@ def test_a_fitting_signature_under_a_key_of_small_order_is_refused() -> None:
     s = _scalar(b"\x05" * 32) % ORDER
     signature = SIGNER.public_key + s.to_bytes(32, "little")
     _lax(_encode(1), signature)
-    assert _heads(_encode(1), signature) == (False, False)
+    assert _taken(_encode(1), signature) == (False, False)
 
 
 @pytest.mark.parametrize("encoded", SECOND_ENCODINGS)
@@ -128,13 +130,13 @@ def test_an_s_that_is_not_reduced_is_refused(multiple: int) -> None:
     """Adding the group's order to s gives no second signature."""
     s = int.from_bytes(SIGNATURE[32:], "little") + multiple * ORDER
     signature = SIGNATURE[:32] + (s % 2**256).to_bytes(32, "little")
-    assert _heads(SIGNER.public_key, signature) == (False, False)
+    assert _taken(SIGNER.public_key, signature) == (False, False)
 
 
 @pytest.mark.parametrize("length", [0, 1, 32, 63, 65, 128])
 def test_a_signature_of_another_length_is_refused(length: int) -> None:
     """Wrong lengths are an answer, not an error."""
-    assert _heads(SIGNER.public_key, (SIGNATURE * 2)[:length]) == (False, False)
+    assert _taken(SIGNER.public_key, (SIGNATURE * 2)[:length]) == (False, False)
 
 
 def test_half_of_the_small_numbers_are_points() -> None:

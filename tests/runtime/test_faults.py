@@ -26,7 +26,7 @@ from authgate_async.launchers.inline import InlineLauncher
 from authgate_async.log.verify import verify
 from authgate_async.log.writer import LogFile
 from authgate_async.messages import GATE_CODES
-from authgate_async.policy import Policy, RunLimits
+from authgate_async.policy import Policy, Resource, RunLimits
 from authgate_async.reference import ReferenceKernel
 from authgate_async.wire import Grant
 
@@ -177,6 +177,22 @@ async def test_a_runtime_that_cannot_start_says_why(
     with pytest.raises(error, match=r"\w+ \w+"):
         async with Runtime(**{"log": None, **options}):
             pass
+
+
+@pytest.mark.parametrize("log", ["docs", "docs/log", ".", "docs/../docs/x", "link/log"])
+async def test_a_log_where_a_tool_could_write_is_refused(
+    policy: Callable[..., Policy], tmp_path: Path, log: str
+) -> None:
+    """The log lies in no folder that tools are handed, nor one of these in it, by whatever name."""
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "link").symlink_to("docs")
+    shared = Resource("file", "workspace", str(tmp_path / "docs"))
+    handing = msgspec.structs.replace(policy(), resources=(shared,))
+    with pytest.raises(UsageError, match="`file:workspace` lie in each other"):
+        async with Runtime(handing, log=tmp_path / log):
+            pass
+    async with Runtime(handing, log=tmp_path / "docs-log"):
+        pass
 
 
 async def test_shut_down_before_it_began_it_does_not_begin() -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import msgspec
 import pytest
 from anyio import to_thread
 
 from authgate_async import Task
 from authgate_async.errors import LogUnavailableError, TaskError
 from authgate_async.log.verify import verify
+from authgate_async.policy.model import ToolEntry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,9 +29,10 @@ async def checked(folder: Path) -> Any:
 
 
 def kinds(folder: Path) -> list[str]:
-    """Return the kinds of the records, in order."""
+    """Return the kinds of the records, in order, without those that come with any commit."""
     lines = (folder / "log.jsonl").read_bytes().splitlines()
-    return [json.loads(line)["record"]["kind"] for line in lines]
+    found = [json.loads(line)["record"]["kind"] for line in lines]
+    return [kind for kind in found if kind != "checkpoint"]
 
 
 async def test_each_step_is_recorded_before_and_after(
@@ -154,3 +158,24 @@ async def test_hostile_text_is_recorded_and_does_no_harm(
 
     assert result.steps[0].value == text
     assert (await checked(tmp_path / "log")).ok
+
+
+@pytest.mark.parametrize("record_args", ["full", "digest"])
+async def test_secrets_in_arguments_can_be_kept_off_the_log(
+    runtime: Callable[..., Any], policy: Callable[..., Any], tmp_path: Path, record_args: str
+) -> None:
+    """With `digest` no argument is in the log, also none that does not fit; and it verifies."""
+    tools = (ToolEntry("calculator", record_args=record_args),)  # type: ignore[arg-type]
+    secretive = msgspec.structs.replace(policy(), tools=tools)
+    async with runtime(policy=secretive, log=tmp_path / "log") as rt:
+        for args in ({"expression": "271828"}, {"271828": "1"}):
+            result = await rt.run(Task(agent="bot", steps=({"tool": "calculator", "args": args},)))
+            assert result.status == "denied"
+
+    assert (await checked(tmp_path / "log")).ok
+    written = await anyio.Path(tmp_path / "log" / "log.jsonl").read_text()
+    # Elsewhere the digits could stand by chance, in a digest say.
+    found = [text for text in ('"271828', "`271828", '\\"271828') if text in written]
+    assert bool(found) == (record_args == "full")
+    digest = sha256(b'{"expression":"271828"}').hexdigest()
+    assert f'"args_digest":"{digest}"' in written

@@ -1,7 +1,8 @@
 //! A permit is what was decided, bit by bit, or nothing.
 
 use authgate_kernel::wire::{SignedVerdict, decode, encode};
-use authgate_kernel::{Kernel, verify_head, verify_signed};
+use authgate_kernel::{Kernel, verify_checkpoint, verify_signed};
+use ed25519_dalek::Signature;
 use proptest::prelude::*;
 
 use crate::world::{NOW, READ, TTL, World, action, grant};
@@ -79,12 +80,28 @@ fn an_empty_batch_has_an_empty_answer() {
 }
 
 #[test]
-fn a_head_is_signed_under_its_own_context() {
+fn a_checkpoint_is_signed_as_the_text_that_other_tools_read() {
     let kernel = World::new().kernel;
-    let signature = kernel.sign_head(&[7; 32]).unwrap();
-    assert!(verify_head(&kernel.public_key(), &[7; 32], &signature));
-    assert!(!verify_head(&kernel.public_key(), &[8; 32], &signature));
-    assert!(kernel.sign_head(&[7; 31]).is_err());
+    let (key, root) = (kernel.public_key(), [7; 32]);
+    let signature = kernel.sign_checkpoint("a.example/log", 5, &root).unwrap();
+    let text = "a.example/log\n5\nBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\n";
+    let parsed = Signature::from_slice(&signature).unwrap();
+    assert!(key.verify_strict(text.as_bytes(), &parsed).is_ok());
+    let verifies = |origin, size, root| verify_checkpoint(&key, origin, size, root, &signature);
+    assert!(verifies("a.example/log", 5, &root));
+    assert!(!verifies("a.example/lot", 5, &root));
+    assert!(!verifies("a.example/log", 6, &root));
+    assert!(!verifies("a.example/log", 5, &[8; 32]));
+}
+
+#[test]
+fn only_what_is_a_checkpoint_is_signed() {
+    let kernel = World::new().kernel;
+    for origin in ["", "a b", "a+b", "a\nb", "a\0b", "ä"] {
+        assert!(kernel.sign_checkpoint(origin, 5, &[7; 32]).is_err());
+    }
+    assert!(kernel.sign_checkpoint("a", 5, &[7; 31]).is_err());
+    assert!(kernel.sign_checkpoint("a", 1 << 63, &[7; 32]).is_err());
 }
 
 proptest! {

@@ -1,6 +1,6 @@
 //! The tree against published vectors, and the algebra of its proofs.
 
-use authgate_kernel::tree::{Hash, Tree, leaf_hash, root_from_path};
+use authgate_kernel::tree::{CompactRange, Hash, Tree, leaf_hash, root_from_path};
 use proptest::prelude::*;
 
 /// The leaves and roots of the certificate-transparency reference tests for RFC 6962.
@@ -64,6 +64,59 @@ fn the_tree_of_nothing_hashes_nothing() {
         root,
         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     );
+}
+
+/// A tree that grew leaf by leaf.
+fn grown(leaves: Vec<Hash>) -> CompactRange {
+    let mut range = CompactRange::default();
+    for leaf in leaves {
+        range.push(leaf);
+    }
+    range
+}
+
+#[test]
+fn a_tree_that_grows_has_the_published_roots() {
+    for (size, root) in (1..).zip(ROOTS) {
+        assert_eq!(hex::encode(grown(published(size)).root()), root);
+    }
+}
+
+#[test]
+fn a_tree_that_grows_has_the_root_of_the_whole_one_at_every_size() {
+    for size in 0..300 {
+        let range = grown(numbered(size));
+        assert_eq!(range.root(), Tree::new(numbered(size)).root());
+        assert_eq!(range.size(), size as u64);
+    }
+}
+
+#[test]
+fn a_tree_goes_on_from_the_nodes_that_were_kept() {
+    for size in 0..100 {
+        let range = grown(numbered(size));
+        let mut kept = CompactRange::from_nodes(range.size(), range.nodes().to_vec()).unwrap();
+        kept.push([7; 32]);
+        let whole = [numbered(size), vec![[7; 32]]].concat();
+        assert_eq!(kept, grown(whole));
+    }
+}
+
+#[test]
+fn nodes_that_are_too_many_or_too_few_are_refused() {
+    for size in 0..20_u64 {
+        for count in 0..6 {
+            let range = CompactRange::from_nodes(size, vec![[0; 32]; count as usize]);
+            assert_eq!(range.is_some(), count == size.count_ones());
+        }
+    }
+}
+
+#[test]
+fn the_largest_tree_takes_no_more() {
+    let mut range = CompactRange::from_nodes(u64::MAX, vec![[0; 32]; 64]).unwrap();
+    range.push([1; 32]);
+    assert_eq!(range.size(), u64::MAX);
 }
 
 #[test]

@@ -1,0 +1,124 @@
+"""A log as static files: the tile layout of c2sp.org/tlog-tiles, for any web server to hand out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from authgate_async.backends import compact_range
+from authgate_async.errors import UnavailableError, UsageError
+from authgate_async.log.lines import leaf_of
+from authgate_async.log.reading import last_checkpoint, log_file, true_lines
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["export_tiles"]
+
+WIDTH = 256
+"""Hashes in a full tile, entries in a full bundle."""
+
+_LONGEST = 2**16 - 1
+_GROUP = 1000
+
+
+def export_tiles(log: Path, folder: Path) -> tuple[int, int]:
+    """Write the tree under the log's last checkpoint, and its entries, below an empty `folder`.
+
+    An entry is a record's leaf. A bundle with an entry of more than 65 535 bytes has no form there
+    and is left out. Returns how many entries the tree has, and how many bundles were left out.
+
+    Raises:
+        UsageError: There is no log, it has no checkpoint, or `folder` holds something.
+        LogCorruptError: A line is damaged or out of its place.
+        UnavailableError: The log cannot be read, or the files cannot be written.
+    """
+    file = log_file(log)
+    size, note = last_checkpoint(file)
+    try:
+        if folder.is_dir() and any(folder.iterdir()):
+            raise UsageError(f"{folder} is not empty; name a new folder")
+        left_out = _write(file, size, folder / "tile")
+        (folder / "checkpoint").write_text(note)
+    except OSError as error:
+        raise UnavailableError(f"{folder} cannot be written: {error.strerror}") from error
+    return size, left_out
+
+
+def _write(file: Path, size: int, folder: Path) -> int:
+    tiles, bundles = _Tiles(folder), _Bundles(folder / "entries")
+    for line in true_lines(file):
+        if line.number == size:
+            break
+        bundles.add(leaf_of(line))
+        tiles.add(0, bytes.fromhex(line.sum))
+    tiles.finish()
+    bundles.finish()
+    return bundles.left_out
+
+
+class _Tiles:
+    """The tiles of each level that are being filled."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._levels: list[tuple[int, list[bytes]]] = []
+
+    def add(self, level: int, node: bytes) -> None:
+        if level == len(self._levels):
+            self._levels.append((0, []))
+        number, nodes = self._levels[level]
+        nodes.append(node)
+        if len(nodes) == WIDTH:
+            _put(self._folder / str(level), number, WIDTH, b"".join(nodes))
+            self._levels[level] = (number + 1, [])
+            self.add(level + 1, _root(nodes))
+
+    def finish(self) -> None:
+        for level, (number, nodes) in enumerate(self._levels):
+            if nodes:
+                _put(self._folder / str(level), number, len(nodes), b"".join(nodes))
+
+
+class _Bundles:
+    """The bundle that is being filled; `left_out` counts those with an entry that is too long."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._number = 0
+        self._entries: list[bytes] = []
+        self.left_out = 0
+
+    def add(self, entry: bytes) -> None:
+        self._entries.append(entry)
+        if len(self._entries) == WIDTH:
+            self.finish()
+
+    def finish(self) -> None:
+        if not self._entries:
+            return
+        if max(map(len, self._entries)) > _LONGEST:
+            self.left_out += 1
+        else:
+            data = b"".join(len(each).to_bytes(2, "big") + each for each in self._entries)
+            _put(self._folder, self._number, len(self._entries), data)
+        self._number += 1
+        self._entries = []
+
+
+def _root(nodes: list[bytes]) -> bytes:
+    whole = compact_range()
+    for node in nodes:
+        whole.push(node)
+    return whole.root()
+
+
+def _put(folder: Path, number: int, width: int, data: bytes) -> None:
+    parts = [f"{number % _GROUP:03}"]
+    while number >= _GROUP:
+        number //= _GROUP
+        parts.append(f"x{number % _GROUP:03}")
+    path = folder.joinpath(*reversed(parts))
+    if width < WIDTH:
+        path = path.with_name(f"{path.name}.p") / str(width)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
