@@ -113,6 +113,7 @@ FORGED = {
     "cut": (notes(b"\x92\x90\x90")[:-1], "raised"),
     "twice": (notes(b"\x92\x90\x90") * 2, "raised"),
     "without an end": (struct.pack("<cQ", b"D", 2**63) + b"x" * 10, "raised"),
+    "another kind": (FRAME_HEAD.pack(b"X", 3) + b"\x92\x90\x90", "raised"),
     "a result again": (GOOD, "raised"),
     "rubbish": (b"\0", "raised"),
 }
@@ -152,6 +153,15 @@ def test_notes_come_back(sent: Notes) -> None:
     assert len(frame) <= FRAME_HEAD.size + NOTES_BYTES
     wanted = sent if frame else Notes()
     assert read_frame(GOOD + frame) == ("result", b"7", wanted)
+
+
+def test_most_sentences() -> None:
+    """Of each kind the first eight are told."""
+    calls = tuple([("ptrace", number) for number in range(20)])
+    paths = tuple([(2, f"/hidden/{number}") for number in range(20)])
+    sentences = explain(Notes(calls, paths), NO_CALL)
+    assert [one.partition(" ")[0] for one in sentences[:8]] == ["the"] * 8
+    assert [one.split("`")[1] for one in sentences[8:]] == [f"/hidden/{n}" for n in range(8)]
 
 
 @given(truths)

@@ -6,12 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from authgate_async.launchers.frames import NOT_CONFINED
+from authgate_async.launchers.frames import NOT_CONFINED, Report, read_refusal
 from authgate_async.launchers.jail import JAIL_LAYERS, JailLauncher
 from authgate_async.launchers.protocol import LAYERS
 
@@ -132,3 +133,21 @@ async def test_a_tool_that_ends_as_if_it_were_not_locked_in(
     ended = await jail.launch(made)
     assert ended.cause == "raised"
     assert ended.error == f"the tool ended its process with status {NOT_CONFINED}"
+
+
+@pytest.mark.parametrize(
+    ("word", "code", "told"),
+    [
+        (b"Swhy", NOT_CONFINED, b"why"),
+        (b"Swhy", 0, b""),
+        (b"Xwhy", NOT_CONFINED, b""),
+        (b"", NOT_CONFINED, b""),
+    ],
+)
+def test_the_word_of_a_call_that_was_not_locked_in(word: bytes, code: int, told: bytes) -> None:
+    """It counts only with the status that goes with it, and only if it is such a word."""
+    with tempfile.TemporaryFile() as file:
+        file.write(word)
+        file.flush()
+        assert read_refusal(file.fileno(), Report("exited", code, 0, 0, 0)) == told
+        assert read_refusal(file.fileno(), None) == b""
