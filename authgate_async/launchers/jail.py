@@ -107,6 +107,7 @@ class JailLauncher:
         self._tasks = await anyio.create_task_group().__aenter__()
         self._entered = True
         self._tasks.start_soon(self._board.run)
+        self._tasks.start_soon(self._board.sweep)
         try:
             await self._first()
         except BaseException:
@@ -121,7 +122,7 @@ class JailLauncher:
             if armed is None:
                 raise _unarmed(pool)
         except SandboxUnavailableError as error:
-            help_ = await anyio.to_thread.run_sync(remedy)
+            help_ = await anyio.to_thread.run_sync(remedy, str(error))
             raise SandboxUnavailableError(f"{error}; {help_}") from error
         pool.give_back(armed)
         self.layers = (*JAIL_LAYERS, *_further(pool.template.facts))

@@ -38,21 +38,29 @@ _CONTAINER = (
     "--security-opt apparmor=unconfined --security-opt systempaths=unconfined`, which let it make "
     "namespaces and mount its own /proc"
 )
+_ELSEWHERE = 'run `authgate doctor`; a tool of your own can say `level="process"`, which is no jail'
+_STEPS = ("namespace", "/proc", "groups")
+"""Words of the steps that such settings stand against."""
+
 _MARKS = ("/.dockerenv", "/run/.containerenv")
 
 
-def remedy() -> str:
+def remedy(problem: str) -> str:
     """Return what is known to stand against a jail here, and what to do; else where to look.
+
+    `problem` is the sentence of the step that failed.
 
     Sources: the sysctls' own documentation, `man 7 user_namespaces`, and Docker's and Podman's of
     `--security-opt`.
     """
+    if not any(step in problem for step in _STEPS):
+        return _ELSEWHERE
     for name, value, sentence in _SETTINGS:
         if _reads(_PROC / name) == value and not _exempt(name):
             return sentence
     if any(Path(mark).exists() for mark in _MARKS):
         return _CONTAINER
-    return 'run `authgate doctor`; a tool of your own can say `level="process"`, which is no jail'
+    return _ELSEWHERE
 
 
 def _exempt(name: str) -> bool:

@@ -49,7 +49,7 @@ class _Report:
             "empty_environment": not os.environ,
             "private_folder": Path.cwd().stat().st_mode & 0o777 == _PRIVATE,
             "pid_namespace": os.getpid() == 1,
-            "mount_namespace": not Path("/proc").exists(),
+            "mount_namespace": not Path("/proc/self").exists(),
             "uts_namespace": socket.gethostname() == "jail",
             "landlock": _refuses_root(),
             "seccomp": _libc.prctl(_GET_SECCOMP, 0, 0, 0, 0) == _FILTER,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -15,7 +14,6 @@ import msgspec
 import pytest
 
 from authgate_async.launchers.jail import JailLauncher
-from authgate_async.launchers.protocol import ToolRef
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,11 +129,3 @@ def test_death_of_the_runtime(lingering: Call, fifo: Any, tmp_path: Path) -> Non
         runtime.wait()
         assert readers.read() == b""  # blocks until the last one is dead
     assert [path.name for path in tmp_path.iterdir()] == ["fifo"]
-
-
-async def test_an_unread_call_is_not_run(jail: JailLauncher, jailed: Make) -> None:
-    """A call that no process can be started for leaves the launcher as it was."""
-    made = msgspec.structs.replace(jailed("add", a=1, b=1), tool=ToolRef("jailed", "not_a_tool"))
-    ended = await jail.launch(made)
-    assert (ended.cause, ended.error[:10]) == ("raised", "TypeError:")
-    assert json.loads((await jail.launch(jailed("add", a=1, b=1))).result) == 2

@@ -40,20 +40,34 @@ _encode = msgspec.msgpack.Encoder().encode
 _FDS = 6
 
 
+_LATER_SECONDS = 0.005
+"""Most calls are over before this, and what they wrote is read at their end."""
+
+
 class Switchboard:
     """Calls back when descriptors are readable."""
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._heard: dict[int, Callable[[], None]] = {}
+        self._later: dict[int, Callable[[], None]] = {}
+        self._due: dict[int, Callable[[], None]] = {}
+        self._some = anyio.Event()
 
     def connect(self, fd: int, heard: Callable[[], None]) -> None:
         """Call `heard` whenever `fd` is readable, until it is disconnected."""
         self._heard[fd] = heard
         self._epoll.register(fd, select.EPOLLIN)
 
+    def connect_later(self, fd: int, heard: Callable[[], None]) -> None:
+        """Do as `connect`, a moment later, if it is not disconnected before."""
+        self._later[fd] = heard
+        self._some.set()
+
     def disconnect(self, fd: int) -> None:
         """Hear no more of a descriptor; of one that is not connected nothing was heard."""
+        self._later.pop(fd, None)
+        self._due.pop(fd, None)
         if self._heard.pop(fd, None) is not None:
             self._epoll.unregister(fd)
 
@@ -65,6 +79,17 @@ class Switchboard:
                 heard = self._heard.get(fd)
                 if heard is not None:  # else it went while this batch was heard
                     heard()
+
+    async def sweep(self) -> None:
+        """Connect what was to be connected later, until cancelled."""
+        while True:
+            await self._some.wait()
+            self._some = anyio.Event()
+            self._due, self._later = self._later, {}
+            await anyio.sleep(_LATER_SECONDS)
+            for fd, heard in self._due.items():
+                self.connect(fd, heard)
+            self._due = {}
 
     def close(self) -> None:
         """Let go of it."""
@@ -135,7 +160,7 @@ class Pool:
             return None
         self.calls[armed.number] = jailed
         for stream in jailed.streams:
-            self._board.connect(stream.fd, partial(self._pull, jailed, stream))
+            self._board.connect_later(stream.fd, partial(self._pull, jailed, stream))
         if self.template.dead:
             self._watch(jailed)
         return jailed

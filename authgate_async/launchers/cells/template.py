@@ -101,7 +101,10 @@ class _Template:  # pragma: no cover - nothing measures here
                 return
             self._look()
             # A fork takes as long as a short call: its end is told first, if enough are armed.
-            if self._owed and (self._armed * 2 < self._plan.armed or not ready):
+            if self._owed and not ready:
+                self._arm()
+            # Two at a time: what this process touches between forks is copied after each.
+            for _ in range(min(self._owed, 2 if self._wanting() else 0)):
                 self._arm()
 
     def _hear(self) -> bool:
@@ -151,10 +154,14 @@ class _Template:  # pragma: no cover - nothing measures here
                     self._owed += os.waitstatus_to_exitcode(status) != NOT_ARMED
                 self._say(ended_message(cell.number, _report(cell, status, usage)))
 
+    def _wanting(self) -> bool:
+        """Whether so few cells are armed that the next calls may have to wait for one."""
+        return self._armed * 2 < self._plan.armed
+
     def _patience(self) -> float | None:
         """Return how long nothing needs to be looked at, in milliseconds."""
         if self._owed:
-            return 0 if self._armed * 2 < self._plan.armed else _IDLE_MS
+            return 0 if self._wanting() else _IDLE_MS
         busy = [cell for cell in self._cells.values() if cell.until is not None]
         if any(cell.processes for cell in busy):
             return _TICK_MS
@@ -225,6 +232,8 @@ def main(control_fd: int, _: str, runtime: int) -> None:  # pragma: no cover - n
     os.environ.clear()
     sys.dont_write_bytecode = True
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    # As the first process of a cell a tool is deaf to this: its own programs cannot interrupt it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.chdir("/")
     control = socket.socket(fileno=control_fd)
     tools = _load(plan := _plan(control.recv(_MESSAGE_BYTES)))

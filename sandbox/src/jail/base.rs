@@ -20,8 +20,8 @@ use crate::sys::{MountAttributes, drop_bounding_set, fork};
 /// The user and the group of a call, as it sees them; outside they are the runtime's own.
 const INSIDE: u32 = 1000;
 
-/// Where the root of every call lies in the template's own.
-pub(super) const CELL: &str = "/cell";
+/// What the template sees of processes, and takes away from each call.
+pub(super) const PROC: &str = "/proc";
 
 /// The working folder of a call, the only one that every call may write in. No grant lies in it: what may be done
 /// there could be done in the grant too.
@@ -87,7 +87,7 @@ fn map(uid: Uid, gid: Gid) -> Result<(), Errno> {
     write("uid_map", format!("{INSIDE} {uid} 1"))
 }
 
-/// The template's own place: it sees the root of its calls, its `/proc`, and nothing else.
+/// The template's own place: it sees what its calls see, its `/proc`, and nothing else.
 #[derive(Debug)]
 pub struct Base {
     /// The machine's mounts, in which the folders of a permit are found.
@@ -112,13 +112,7 @@ impl Base {
         // Any folder would do as a place to build the root; this one is on every machine.
         let root = Path::new("/proc");
         tmpfs(root, "mode=755,size=1m").step("mount a private root")?;
-        let cell = below(root, Path::new(CELL)).step("make a folder")?;
-        place(&cell, true).step("make a folder")?;
-        tmpfs(&cell, "mode=755,size=1m").step("mount a private root")?;
-        let stored = furnish(&cell, held, shown)?;
-        place(&root.join("proc"), true).step("make a folder")?;
-        proc(&root.join("proc"))
-            .step("mount /proc, which takes a machine or container whose own /proc is whole")?;
+        let stored = furnish(root, held, shown)?;
         enter(root).step("enter a private root")?;
         // No call can gain one of these by a program; those that the template holds stay its own.
         drop_bounding_set().step("give up capabilities")?;
@@ -174,8 +168,8 @@ fn hold(shown: &[Shown]) -> Result<Vec<Held>, Error> {
     Ok(held)
 }
 
-/// Makes the root that a call finds at `cell`, read-only, with places for its scratch folder and for another root.
-fn furnish(cell: &Path, held: Vec<Held>, shown: &[Shown]) -> Result<Vec<Stored>, Error> {
+/// Makes the root of the template and its calls, read-only, with `/proc` and places for a scratch folder and another root.
+fn furnish(root: &Path, held: Vec<Held>, shown: &[Shown]) -> Result<Vec<Stored>, Error> {
     let mut stored = Vec::new();
     for Held {
         mount,
@@ -184,7 +178,7 @@ fn furnish(cell: &Path, held: Vec<Held>, shown: &[Shown]) -> Result<Vec<Stored>,
     } in held
     {
         let folder = is_folder(&mount).step("look at a system folder")?;
-        let here = below(cell, &target).step("make a folder")?;
+        let here = below(root, &target).step("make a folder")?;
         place(&here, folder).step("make a folder")?;
         attach(&mount, &here).step("mount a system folder")?;
         stored.push(Stored {
@@ -193,12 +187,14 @@ fn furnish(cell: &Path, held: Vec<Held>, shown: &[Shown]) -> Result<Vec<Stored>,
             device,
         });
     }
-    link_all(cell, &links(shown))?;
-    for name in [SCRATCH, NEXT] {
-        let here = below(cell, Path::new(name)).step("make a folder")?;
+    link_all(root, &links(shown))?;
+    for name in [PROC, SCRATCH, NEXT] {
+        let here = below(root, Path::new(name)).step("make a folder")?;
         place(&here, true).step("make a folder")?;
     }
-    let root = File::open(cell).map_err(|error| plain(&error));
+    proc(&root.join("proc"))
+        .step("mount /proc, which takes a machine or container whose own /proc is whole")?;
+    let root = File::open(root).map_err(|error| plain(&error));
     root.and_then(|root| restrict_one(root, MountAttributes::READ_ONLY))
         .step("seal the private root")?;
     Ok(stored)
@@ -207,7 +203,10 @@ fn furnish(cell: &Path, held: Vec<Held>, shown: &[Shown]) -> Result<Vec<Stored>,
 /// Makes the links of a root, and the second name of its scratch folder.
 pub(super) fn link_all(root: &Path, links: &[(PathBuf, PathBuf)]) -> Result<(), Error> {
     let scratch = (PathBuf::from(TEMPORARY), PathBuf::from(SCRATCH));
-    for (at, to) in links.iter().chain([&scratch]) {
+    // Something is shown there already, say, a Python that lies below /tmp.
+    let taken = root.join("tmp").exists();
+    let named = [&scratch].into_iter().filter(|_| !taken);
+    for (at, to) in links.iter().chain(named) {
         let at = below(root, at).step("place a link")?;
         place(at.parent().unwrap_or(root), true).step("place a link")?;
         symlink(to, at)

@@ -9,11 +9,11 @@ use nix::sys::prctl::set_no_new_privs;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{chdir, setsid, unlink};
 
-use super::base::{Base, CELL, NEXT, SCRATCH, TEMPORARY, link_all, namespace, plain};
+use super::base::{Base, NEXT, PROC, SCRATCH, TEMPORARY, link_all, namespace, plain};
 use super::denied::watch;
 use super::filter::Kind;
 use super::grants::{Grant, find};
-use super::mounts::{attach, below, enter, place, resize, restrict_one, shift, tmpfs};
+use super::mounts::{attach, below, detach, enter, place, resize, restrict_one, shift, tmpfs};
 use super::rules::{Access, Paths};
 use crate::confine::Streams;
 use crate::error::{Error, Step};
@@ -36,7 +36,7 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// Arms this process, the first of a pid namespace: a session, a mount namespace of its own, and a root in which it
+    /// Arms this process, the first of a pid namespace: a session, a mount namespace of its own, in which it
     /// sees what `base` shows and an empty folder of `scratch_bytes`.
     ///
     /// # Errors
@@ -51,10 +51,9 @@ impl Cell {
         }
         let own = namespace("mnt")?;
         let machine = base.machine.try_clone().map_err(|error| plain(&error));
-        let scratch = below(Path::new(CELL), Path::new(SCRATCH)).step("make the scratch folder")?;
         let options = format!("mode=700,size={scratch_bytes},nr_inodes={INODES}");
-        tmpfs(&scratch, &options).step("make the scratch folder")?;
-        enter(Path::new(CELL)).step("enter a private root")?;
+        tmpfs(Path::new(SCRATCH), &options).step("make the scratch folder")?;
+        detach(Path::new(PROC)).step("take /proc away")?;
         Ok(Self {
             machine: machine.step("hold on to a namespace")?,
             own,
@@ -105,7 +104,8 @@ impl Cell {
             return Err(Errno::EBUSY).step("show a folder in the place of the scratch folder");
         }
         rebuild(base)?;
-        if parts.iter().any(|part| part.target.starts_with(TEMPORARY)) {
+        let named = Path::new(TEMPORARY).is_symlink();
+        if named && parts.iter().any(|part| part.target.starts_with(TEMPORARY)) {
             unlink(TEMPORARY).step("make a place for a granted folder")?;
         }
         for part in parts {

@@ -121,3 +121,6 @@ fn failing(test: &Test, refuse: u32) -> BpfProgram {
     program.push(step(RETURN, refuse));
     program
 }
+
+#[cfg(test)]
+mod tests;

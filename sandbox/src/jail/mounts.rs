@@ -83,6 +83,11 @@ pub(super) fn proc(target: &Path) -> Result<(), Errno> {
     mount(c"proc", target, c"proc", DATA, None).map_err(errno)
 }
 
+/// Takes a mount away, and all that is mounted in it.
+pub(super) fn detach(target: &Path) -> Result<(), Errno> {
+    unmount(target, UnmountFlags::DETACH).map_err(errno)
+}
+
 /// Makes `root` the root of this mount namespace, and lets go of the one before.
 pub(super) fn enter(root: &Path) -> Result<(), Errno> {
     chdir(root).map_err(errno)?;

@@ -1,0 +1,300 @@
+"""The launcher of jails over many calls: what it survives, renews, refuses and keeps."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import msgspec
+import pytest
+
+from authgate_async.errors import ClosedError, SandboxUnavailableError, UsageError
+from authgate_async.launchers.jail import JailLauncher
+from authgate_async.launchers.protocol import ToolRef
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from authgate_async.launchers.protocol import Call, Ended
+
+    Make = Callable[..., Call]
+
+TOOL = ToolRef("jailed", "tool")
+
+
+def children(pid: int | str = "self") -> list[int]:
+    """List the children of a process, zombies too."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
+
+
+def behind(pidfd: int) -> int:
+    """Return the number of the process that a pidfd of ours stays with."""
+    found = re.search(
+        r"^Pid:\t(\d+)$", Path(f"/proc/self/fdinfo/{pidfd}").read_text(), re.MULTILINE
+    )
+    assert found
+    return int(found[1])
+
+
+class Held:
+    """A call in flight that goes on when it is told to."""
+
+    def __init__(self, jailed: Make, granted: Any, fifo: Any) -> None:
+        self.fifo = fifo
+        self.gate = Path(fifo.path).with_name("gate")
+        os.mkfifo(self.gate)
+        folder = granted(self.gate.parent)
+        self.call = jailed("wait", folder, fifo=fifo.path, gate=str(self.gate))
+        self.ended: Ended | None = None
+
+    async def run(self, own: JailLauncher) -> None:
+        """Run it to its end."""
+        self.ended = await own.launch(self.call)
+
+    async def runs(self) -> None:
+        """Wait until it says that it runs."""
+        await anyio.wait_readable(self.fifo.fileno())
+
+    async def go_on(self) -> None:
+        """Let it return."""
+        await anyio.to_thread.run_sync(self.gate.write_text, "went on")
+
+
+@pytest.fixture
+def held(jailed: Make, granted: Any, fifo: Any) -> Held:
+    """Make a call that waits."""
+    return Held(jailed, granted, fifo)
+
+
+async def works(own: JailLauncher, jailed: Make) -> None:
+    """See a call through."""
+    ended = await own.launch(jailed("add", a=1, b=1))
+    assert (ended.cause, ended.result) == ("returned", b"2"), ended
+
+
+def outer(own: JailLauncher) -> int:
+    """Return the template as the runtime knows it."""
+    assert own._pool is not None
+    return own._pool.template.pid
+
+
+def inner(own: JailLauncher) -> int:
+    """Return its other half, the first process of its namespace."""
+    (child,) = children(outer(own))
+    return child
+
+
+def in_flight(own: JailLauncher) -> int:
+    """Return the process of the call that runs."""
+    assert own._pool is not None
+    (running,) = own._pool.calls.values()
+    return behind(running.pidfd)
+
+
+@pytest.mark.parametrize(
+    ("victim", "cause"),
+    [(outer, "sandbox_died"), (inner, "sandbox_died"), (in_flight, "killed")],
+    ids=["outer", "inner", "call"],
+)
+async def test_kill(held: Held, jailed: Make, victim: Callable[..., int], cause: str) -> None:
+    """After `kill -9` of template or call its outcome says so, nothing is left, others work."""
+    async with JailLauncher(tools=[TOOL]) as own:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(held.run, own)
+            await held.runs()
+            os.kill(victim(own), signal.SIGKILL)
+        assert held.ended is not None
+        assert held.ended.cause == cause
+        assert held.ended.error
+        assert held.fifo.marks() == 1
+        await works(own, jailed)
+    assert children() == []
+
+
+async def test_kill_of_armed_cells(jailed: Make) -> None:
+    """When every cell that waits is killed, the next call gets another."""
+    async with JailLauncher(tools=[TOOL], armed=4) as own:
+        await works(own, jailed)
+        for pid in children(inner(own)):
+            os.kill(pid, signal.SIGKILL)
+            while Path(f"/proc/{pid}").exists():  # noqa: ASYNC240 - reaped by the template
+                await anyio.lowlevel.checkpoint()
+        await works(own, jailed)
+
+
+@pytest.mark.parametrize("victim", [outer, inner])
+async def test_kill_between_calls(jailed: Make, victim: Callable[..., int]) -> None:
+    """A template that dies while nothing runs costs no call."""
+    async with JailLauncher(tools=[TOOL]) as own:
+        for _ in range(3):
+            await works(own, jailed)
+            os.kill(victim(own), signal.SIGKILL)
+            while children():
+                await anyio.lowlevel.checkpoint()
+
+
+async def test_new_template_after_some_calls(held: Held, jailed: Make) -> None:
+    """A template is replaced after its share of calls, and the call that it still runs goes on."""
+    async with JailLauncher(tools=[TOOL], calls_per_template=2) as own:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(held.run, own)
+            await held.runs()
+            first = outer(own)
+            for _ in range(7):
+                await works(own, jailed)
+            assert first in children()
+            assert outer(own) != first
+            await held.go_on()
+        assert held.ended is not None
+        assert (held.ended.cause, held.ended.result) == ("returned", b'"went on"')
+        while first in children():
+            await anyio.lowlevel.checkpoint()
+
+
+async def test_new_template_for_a_new_tool(held: Held, jailed: Make) -> None:
+    """A tool that the template does not know gets another; the call that runs goes on."""
+    async with JailLauncher(tools=[TOOL]) as own:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(held.run, own)
+            await held.runs()
+            first = outer(own)
+            for name in ("third", "tool", "third"):
+                ended = await own.launch(jailed("add", tool=name, a=2, b=2))
+                assert ended.result == b"4"
+            assert outer(own) != first
+            await held.go_on()
+        assert held.ended is not None
+        assert held.ended.result == b'"went on"'
+
+
+BAD = {
+    "raises": ("raise ImportError('not\\ntoday')", "ImportError: not\\ntoday"),
+    "exits": ("raise SystemExit(0)", "SystemExit: 0"),
+    "lacks": ("", "AttributeError: "),
+    "is_no_tool": ("tool = 7", "TypeError: `is_no_tool.tool` is not a tool"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+async def test_a_tool_that_cannot_be_loaded(
+    jailed: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Its calls end with the reason; those of other tools work as before."""
+    source, error = BAD[name]
+    (tmp_path / f"{name}.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    bad = msgspec.structs.replace(jailed("add"), tool=ToolRef(name, "tool"))
+    async with JailLauncher(tools=[TOOL, bad.tool]) as own:
+        ended = await own.launch(bad)
+        assert (ended.cause, ended.result) == ("raised", b"")
+        assert ended.error.startswith(error)
+        await works(own, jailed)
+
+
+async def test_a_tool_that_starts_a_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module that starts a thread as it is imported is named when the launcher is entered."""
+    text = "import threading, time\nthreading.Thread(target=time.sleep, args=(600,), daemon=True)"
+    (tmp_path / "starts.py").write_text(f"{text}.start()\ntool = 7\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(SandboxUnavailableError, match=r"`starts\.tool` starts a thread"):
+        await JailLauncher(tools=[ToolRef("starts", "tool")]).__aenter__()
+    assert children() == []
+
+
+async def test_a_tool_that_never_ends_its_import(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module that never ends its import is an error when the launcher is entered."""
+    monkeypatch.setattr("authgate_async.launchers.spawning.START_SECONDS", 1.0)
+    with pytest.raises(SandboxUnavailableError, match="not ready after 1 s"):
+        await JailLauncher(tools=[ToolRef("hanging", "tool")]).__aenter__()
+    assert children() == []
+
+
+async def test_bounded(jailed: Make) -> None:
+    """No more calls run at once than allowed, and all get their turn."""
+    results = []
+    async with JailLauncher(tools=[TOOL], processes=2) as own:
+
+        async def run(number: int) -> None:
+            async def may_start() -> None:
+                assert own._pool is not None
+                assert len(own._pool.calls) < 2
+
+            ended = await own.launch(jailed("add", a=number, b=0), may_start)
+            results.append(int(ended.result))
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(12):
+                tasks.start_soon(run, number)
+    assert sorted(results) == list(range(12))
+
+
+async def test_outside_its_block(jailed: Make) -> None:
+    """Before it is entered and after it was left, a launcher takes no call."""
+    own = JailLauncher(tools=[TOOL])
+    with pytest.raises(ClosedError, match="async with"):
+        await own.launch(jailed("add", a=1, b=1))
+    async with own:
+        await works(own, jailed)
+    with pytest.raises(ClosedError, match="async with"):
+        await own.launch(jailed("add", a=1, b=1))
+
+
+@pytest.mark.parametrize("name", ["processes", "armed", "calls_per_template"])
+def test_bounds_of_nothing(name: str) -> None:
+    """A launcher that could run nothing is refused."""
+    with pytest.raises(UsageError, match="at least 1"):
+        JailLauncher(**{name: 0})  # type: ignore[arg-type]
+
+
+def footprint() -> tuple[int, str]:
+    """Count our descriptors, and read our mounts."""
+    descriptors = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - counted
+    return descriptors, Path("/proc/self/mountinfo").read_text()
+
+
+async def all_armed(own: JailLauncher) -> None:
+    """Wait until no call runs and as many cells wait as may."""
+    assert own._pool is not None
+    while own._pool.calls or len(own._pool._armed) < own._armed:
+        await anyio.lowlevel.checkpoint()
+    while len(children(inner(own))) > own._armed:  # one that ended may still be there to reap
+        await anyio.lowlevel.checkpoint()
+
+
+async def test_nothing_is_left(
+    jailed: Make, granted: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After 300 calls of every kind there are no more descriptors, files, mounts and processes."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    made = [
+        jailed("add", a=1, b=1),
+        jailed("where", granted(tmp_path)),
+        jailed("say_and_spin", out="x", limits={"wall_ms": 20}),
+        jailed("flood", descriptor=1, size=2**20),
+        jailed("forge", data="", code=1),
+        jailed("fill", size=1000, files=50),
+        jailed("attempt", ways=[["run", "/bin/true"]], programs=True),
+    ]
+    async with JailLauncher(tools=[TOOL]) as own:
+        await all_armed(own)
+        before = footprint()
+
+        async def run(begin: int) -> None:
+            for number in range(begin, 300, 4):
+                await own.launch(made[number % len(made)])
+
+        async with anyio.create_task_group() as tasks:
+            for begin in range(4):
+                tasks.start_soon(run, begin)
+        await all_armed(own)
+        assert len(children()) == 1
+        assert len(children(inner(own))) == own._armed
+        assert footprint() == before
+    assert children() == []
+    assert footprint()[0] < before[0]
+    assert not [*tmp_path.iterdir()]  # noqa: ASYNC240 - in a test
