@@ -17,7 +17,7 @@ from authgate_async.launchers.jail import JailLauncher
 from authgate_async.launchers.protocol import ToolRef
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from authgate_async.launchers.protocol import Call, Ended
 
@@ -46,7 +46,7 @@ class Held:
 
     def __init__(self, jailed: Make, granted: Any, fifo: Any) -> None:
         self.fifo = fifo
-        self.gate = Path(fifo.path).with_name("gate")
+        self.gate = Path(f"{fifo.path}.gate")
         os.mkfifo(self.gate)
         folder = granted(self.gate.parent)
         self.call = jailed("wait", folder, fifo=fifo.path, gate=str(self.gate))
@@ -69,6 +69,14 @@ class Held:
 def held(jailed: Make, granted: Any, fifo: Any) -> Held:
     """Make a call that waits."""
     return Held(jailed, granted, fifo)
+
+
+@pytest.fixture
+def second(jailed: Make, granted: Any, fifo: Any, tmp_path: Path) -> Iterator[Held]:
+    """Make another one."""
+    other = type(fifo)(tmp_path / "second")
+    yield Held(jailed, granted, other)
+    other.close()
 
 
 async def works(own: JailLauncher, jailed: Make) -> None:
@@ -154,6 +162,24 @@ async def test_new_template_after_some_calls(held: Held, jailed: Make) -> None:
         assert (held.ended.cause, held.ended.result) == ("returned", b'"went on"')
         while first in children():
             await anyio.lowlevel.checkpoint()
+
+
+async def test_calls_of_a_retired_template(held: Held, second: Held, jailed: Make) -> None:
+    """Of two calls that a replaced template still runs, the end of one is not that of the other."""
+    async with JailLauncher(tools=[TOOL], processes=4) as own:
+        async with anyio.create_task_group() as tasks:
+            for one in (held, second):
+                tasks.start_soon(one.run, own)
+                await one.runs()
+            await own.launch(jailed("add", tool="third", a=2, b=2))
+            await held.go_on()
+            while held.ended is None:
+                await anyio.lowlevel.checkpoint()
+            await works(own, jailed)
+            await second.go_on()
+        assert held.ended is not None
+        assert second.ended is not None
+        assert held.ended.result == second.ended.result == b'"went on"'
 
 
 async def test_new_template_for_a_new_tool(held: Held, jailed: Make) -> None:

@@ -58,6 +58,24 @@ async def test_deadline(jail: JailLauncher, lingering: Call, fifo: Any) -> None:
     fifo.marks()
 
 
+@pytest.mark.parametrize("anyio_backend", ["trio"], scope="module")  # it is about the template
+async def test_deadline_is_kept_twice(
+    jail: JailLauncher, lingering: Call, fifo: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The runtime itself kills at the deadline; if it cannot, the template does a little later."""
+    sent: list[int] = []
+
+    def lost(_: int, number: int) -> None:
+        sent.append(number)
+
+    monkeypatch.setattr(signal, "pidfd_send_signal", lost)
+    limits = msgspec.structs.replace(lingering.limits, wall_ms=300)
+    ended = await jail.launch(msgspec.structs.replace(lingering, limits=limits))
+    assert ended.cause == "deadline"
+    assert sent == [signal.SIGKILL]
+    fifo.marks()
+
+
 async def test_cancellation(jail: JailLauncher, jailed: Make, lingering: Call, fifo: Any) -> None:
     """A cancelled call is dead, with all that it started, when the cancellation goes on."""
     async with anyio.create_task_group() as tasks:
