@@ -215,14 +215,12 @@ class JailLauncher:
         if pool is not None:
             return pool
         async with self._starting:
-            return self._usable(tool) or await self._start()
+            return self._usable(tool) or await self._start(tool)
 
     def _usable(self, tool: ToolRef | None) -> Pool | None:
         pool = self._pool
         if tool is not None and tool not in self._tools:
-            self._tools |= {tool}
-            if pool is not None:
-                pool.retire()
+            return None
         if pool is None or pool.template.dead or pool.retired or pool.failure:
             return None
         if pool.template.calls > self._calls_per_template:
@@ -230,12 +228,14 @@ class JailLauncher:
             return None
         return pool
 
-    async def _start(self) -> Pool:
+    async def _start(self, tool: ToolRef | None) -> Pool:
+        """Start a template with one tool more; if that keeps it from starting, all stays as it was."""
+        tools = self._tools if tool is None else self._tools | {tool}
         template, log = await start(_TEMPLATE, scratch=False)
         try:
             self._templates.add(template)
             self._tasks.start_soon(self._keep, template)
-            plan = Plan(tuple(self._tools), self._armed, Limits().scratch_bytes)
+            plan = Plan(tuple(tools), self._armed, Limits().scratch_bytes)
             await template.send(msgspec.msgpack.encode(plan), ())
             await template.ready(log)
         except BaseException:
@@ -243,6 +243,9 @@ class JailLauncher:
             raise
         finally:
             os.close(log)
+        if self._pool is not None:
+            self._pool.retire()
+        self._tools = tools
         self._pools = [pool for pool in self._pools if pool.calls or not pool.template.dead]
         self._pool = Pool(template, self._board)
         self._pools.append(self._pool)

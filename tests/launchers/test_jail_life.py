@@ -222,14 +222,36 @@ async def test_a_tool_that_cannot_be_loaded(
         await works(own, jailed)
 
 
+THREAD = """
+import threading, time
+threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+tool = 7
+"""
+
+
 async def test_a_tool_that_starts_a_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A module that starts a thread as it is imported is named when the launcher is entered."""
-    text = "import threading, time\nthreading.Thread(target=time.sleep, args=(600,), daemon=True)"
-    (tmp_path / "starts.py").write_text(f"{text}.start()\ntool = 7\n")
+    (tmp_path / "starts.py").write_text(THREAD)
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(SandboxUnavailableError, match=r"`starts\.tool` starts a thread"):
         await JailLauncher(tools=[ToolRef("starts", "tool")]).__aenter__()
     assert children() == []
+
+
+async def test_a_new_tool_that_starts_a_thread(
+    jailed: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If it comes later, its own calls fail, and those of the others go on as before."""
+    (tmp_path / "late.py").write_text(THREAD)
+    monkeypatch.syspath_prepend(tmp_path)
+    bad = msgspec.structs.replace(jailed("add", a=1, b=1), tool=ToolRef("late", "tool"))
+    async with JailLauncher(tools=[TOOL]) as own:
+        first = outer(own)
+        for _ in range(2):
+            with pytest.raises(SandboxUnavailableError, match=r"`late\.tool` starts a thread"):
+                await own.launch(bad)
+            await works(own, jailed)
+        assert outer(own) == first
 
 
 async def test_a_tool_that_never_ends_its_import(monkeypatch: pytest.MonkeyPatch) -> None:
