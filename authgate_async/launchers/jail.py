@@ -229,7 +229,7 @@ class JailLauncher:
         return pool
 
     async def _start(self, tool: ToolRef | None) -> Pool:
-        """Start a template with one tool more; if that keeps it from starting, all stays as it was."""
+        """Start a template, with one tool more; if that keeps it from starting, nothing changes."""
         tools = self._tools if tool is None else self._tools | {tool}
         template, log = await start(_TEMPLATE, scratch=False)
         try:
