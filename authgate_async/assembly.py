@@ -265,6 +265,7 @@ def _start(parts: Parts, settings: Settings, file: LogFile) -> None:
             tools=tools,
             limits=limits,
             log=log,
+            supervisor=parts.supervisor,
             owed=owed,
             withheld=policy.withheld,
             now=now,

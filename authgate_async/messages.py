@@ -120,6 +120,13 @@ class Settle(_Message, frozen=True, tag="settle"):
     run: str
 
 
+class Withdraw(_Message, frozen=True, tag="withdraw"):
+    """End the calls that rest on one of these grants, or were permitted before this epoch."""
+
+    grants: tuple[str, ...] = ()
+    epoch: int = 0
+
+
 class Settled(_Message, frozen=True):
     """None is."""
 
@@ -146,4 +153,4 @@ class Appended(_Message, frozen=True):
 
 
 GateMessage = Propose | Apply
-SupervisorMessage = Execute | Settle
+SupervisorMessage = Execute | Settle | Withdraw

@@ -19,8 +19,8 @@ from authgate_async.actors.recording import record
 from authgate_async.errors import ArgumentError, LogUnavailableError
 from authgate_async.log.entries import change_of, intent_of
 from authgate_async.log.records import Intent, Rejected
-from authgate_async.messages import Applied, Apply, Decided, Propose
-from authgate_async.wire import Action, Changed, SignedVerdict, Verdict
+from authgate_async.messages import Applied, Apply, Decided, Propose, Withdraw
+from authgate_async.wire import Action, AdvanceEpoch, Changed, Revoke, SignedVerdict, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from authgate_async.backends import Kernel
     from authgate_async.launchers.protocol import Limits
     from authgate_async.log.records import Record
-    from authgate_async.messages import Append, GateMessage
+    from authgate_async.messages import Append, GateMessage, SupervisorMessage
     from authgate_async.oplog import Logger
     from authgate_async.tools.toolset import ToolSet
+    from authgate_async.wire import Change
 
 __all__ = ["Gate"]
 
@@ -90,6 +91,7 @@ class Gate:
         tools: ToolSet,
         limits: Mapping[str, Limits],
         log: Ref[Append],
+        supervisor: Ref[SupervisorMessage],
         owed: list[tuple[Record, ...]],
         withheld: frozenset[str],
         now: Callable[[], int],
@@ -100,6 +102,7 @@ class Gate:
         self._tools = tools
         self._needs = {tool.name: needs_of(tool, limits[tool.name]) for tool in tools}
         self._log = log
+        self._supervisor = supervisor
         self._owed = owed
         self._withheld = withheld
         self._now = now
@@ -225,11 +228,21 @@ class Gate:
             for change, result in zip(changes, results, strict=True)
         )
         self._owed.append(group)
+        # Also where the change cannot be recorded: it is in force.
+        await self._withdraw(changes, results)
         if problem := await self._pay():
             sentence = f"in force, but nothing is decided until it is recorded: {problem}"
             envelope.fail(LogUnavailableError(sentence))
         else:
             envelope.reply(Applied(results))
+
+    async def _withdraw(self, changes: Sequence[Change], results: Sequence[Changed]) -> None:
+        """Have the running calls ended whose permits rest on what was taken away."""
+        done = [pair for pair in zip(changes, results, strict=True) if not pair[1].code]
+        grants = tuple([change.grant_id for change, _ in done if isinstance(change, Revoke)])
+        epochs = [result.epoch for change, result in done if isinstance(change, AdvanceEpoch)]
+        if grants or epochs:
+            await self._supervisor.tell(Withdraw(grants, max(epochs, default=0)))
 
     async def _pay(self) -> str:
         """Record the changes that the log does not know yet; return a sentence if it cannot be."""

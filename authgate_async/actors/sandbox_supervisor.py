@@ -7,7 +7,6 @@ outcome, also when it is cancelled.
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, cast
@@ -17,11 +16,12 @@ import msgspec
 from anyio import CapacityLimiter, to_thread
 
 from authgate_async.actors.crew import Crew
-from authgate_async.actors.recording import record
+from authgate_async.actors.outcomes import Recorder
+from authgate_async.actors.running import Permit, Running
 from authgate_async.errors import AuthgateError
 from authgate_async.launchers.protocol import Call, Ended, Folder, Usage, cleared
 from authgate_async.log.records import Outcome, Refusal
-from authgate_async.messages import Execute, Finished, Settle, Settled
+from authgate_async.messages import Execute, Finished, Settle, Withdraw
 from authgate_async.wire import Redeemed, Redemption, Settlement, SignedVerdict, Verdict
 
 if TYPE_CHECKING:
@@ -48,128 +48,11 @@ _verdict = msgspec.msgpack.Decoder(Verdict).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
-Entry = Outcome | Refusal
-
-
-class Recorder:
-    """Has outcomes recorded, all that are there in one message, and answers once they are durable.
-
-    Before that the kernel is told what the calls used, so that the rest of what was reserved for
-    them is there for the next step.
-
-    No cancellation reaches it: what started is recorded however it ended.
-    """
-
-    def __init__(self, kernel: Kernel, log: Ref[Append], timeout: float) -> None:
-        self._kernel = kernel
-        self._log = log
-        self._timeout = timeout
-        self._waiting: list[tuple[Envelope[Execute], Entry | None, Finished]] = []
-        self._settlements: list[Settlement] = []
-        self._thread = CapacityLimiter(1)
-        self._wake = anyio.Event()
-        self._closed = False
-        self._expected: defaultdict[str, int] = defaultdict(int)
-        self._settling: defaultdict[str, list[Envelope[Settle]]] = defaultdict(list)
-
-    def expect(self, run: str) -> None:
-        """Something of this run is to be recorded."""
-        self._expected[run] += 1
-
-    def settle(self, envelope: Envelope[Settle]) -> None:
-        """Answer when no call of the run is under way or unrecorded."""
-        if envelope.message.run in self._expected:
-            self._settling[envelope.message.run].append(envelope)
-        else:
-            envelope.reply(Settled())
-
-    def add(self, envelope: Envelope[Execute], entry: Entry | None, answer: Finished) -> None:
-        """Record this next, then give the answer, if somebody still waits for it.
-
-        A call that never started leaves no entry.
-        """
-        self._waiting.append((envelope, entry, answer))
-        self._wake.set()
-
-    def charge(self, settlement: Settlement) -> None:
-        """Tell the kernel with the next records what a call used."""
-        self._settlements.append(settlement)
-
-    def close(self) -> None:
-        """Nothing more is coming."""
-        self._closed = True
-        self._wake.set()
-
-    async def run(self) -> None:
-        """Record until closed."""
-        with anyio.CancelScope(shield=True):
-            while self._waiting or not self._closed:
-                await self._wake.wait()
-                self._wake = anyio.Event()
-                await self._flush()
-
-    async def _flush(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        if not waiting:
-            return
-        settlements, self._settlements = self._settlements, []
-        if settlements:
-            await to_thread.run_sync(
-                self._kernel.settle, _encode(settlements), limiter=self._thread
-            )
-        groups = tuple([(entry,) for _, entry, _ in waiting if entry is not None])
-        problems = iter(await record(self._log, groups, timeout=self._timeout))
-        for envelope, entry, answer in waiting:
-            problem = "" if entry is None else next(problems)
-            if not envelope.settled:
-                envelope.reply(_unrecorded(answer, problem) if problem else answer)
-            self._recorded(envelope.message.run)
-
-    def _recorded(self, run: str) -> None:
-        self._expected[run] -= 1
-        if self._expected[run] > 0:
-            return
-        del self._expected[run]
-        for envelope in self._settling.pop(run, ()):
-            envelope.reply(Settled())
-
-
-def _unrecorded(answer: Finished, problem: str) -> Finished:
-    sentence = f"how the call ended could not be recorded: {problem}"
-    return msgspec.structs.replace(answer, error=sentence)
-
-
 class _RefusedError(Exception):
     """A permit was refused; its call must not start."""
 
     def __init__(self, redeemed: Redeemed) -> None:
         self.redeemed = redeemed
-
-
-class _Permit(msgspec.Struct):
-    """What is kept of a permit while its call runs; `budgeted` is known once it is redeemed."""
-
-    action_digest: bytes
-    nonce: bytes
-    cost: int
-    redeemed: bool = False
-    budgeted: bool = False
-
-    def settlement(self, ended: Ended) -> Settlement:
-        """Say what a call used that started."""
-        output = len(ended.result) + len(ended.stdout) + len(ended.stderr)
-        return Settlement(
-            self.nonce,
-            redeemed=True,
-            started=True,
-            wall_us=ended.usage.wall_us,
-            output_bytes=output,
-            cost=self.cost,
-        )
-
-    def returned(self) -> Settlement:
-        """Say that a call never started."""
-        return Settlement(self.nonce, self.redeemed, started=False)
 
 
 def _timed(ended: Ended, seconds: float) -> Ended:
@@ -220,6 +103,7 @@ class SandboxSupervisor:
         self._oplog = oplog
         self._size = size
         self._recorder = Recorder(kernel, log, record_timeout)
+        self._running = Running()
         self._thread = CapacityLimiter(1)
 
     async def run(self, inbox: Inbox[SupervisorMessage]) -> None:
@@ -234,6 +118,9 @@ class SandboxSupervisor:
                 self._recorder.close()
 
     async def _serve(self, batch: list[Envelope[SupervisorMessage]], crew: Crew) -> None:
+        for envelope in batch:
+            if isinstance(envelope.message, Withdraw):
+                self._running.withdraw(envelope.message)
         calls = [
             cast("Envelope[Execute]", envelope)
             for envelope in batch
@@ -287,6 +174,7 @@ class SandboxSupervisor:
                 continue
             # The permit is spent; thousands of calls may wait, so let go of its bytes.
             envelope.message = msgspec.structs.replace(envelope.message, permit=b"")
+            self._running.add(permit)
             handle = await crew.start(self._launch, envelope, call, permit, launcher, cleared)
             envelope.on_abandoned(handle.cancel)
 
@@ -303,7 +191,9 @@ class SandboxSupervisor:
             clear = partial(self._clear, envelope, permit)
             await self._launch(envelope, call, permit, self._launchers[tool.level], clear)
 
-    async def _clear(self, envelope: Envelope[Execute], permit: _Permit) -> None:
+    async def _clear(self, envelope: Envelope[Execute], permit: Permit) -> None:
+        # Before it is redeemed: what is withdrawn from then on must find it here.
+        self._running.add(permit)
         (redeemed,) = await self._redeem([envelope])
         _check(redeemed)
         permit.redeemed = True
@@ -313,7 +203,7 @@ class SandboxSupervisor:
         self,
         envelope: Envelope[Execute],
         call: Call,
-        permit: _Permit,
+        permit: Permit,
         launcher: Launcher,
         clear: Clear,
     ) -> None:
@@ -326,7 +216,10 @@ class SandboxSupervisor:
 
         ended: Ended | None = Ended("cancelled", error="the call was cancelled")
         try:
-            ended = await launcher.launch(call, clear_and_note)
+            with permit.scope:
+                ended = await launcher.launch(call, clear_and_note)
+            if permit.scope.cancelled_caught:
+                ended = Ended("revoked", error=permit.withdrawn)
         except _RefusedError as error:
             ended = None
             self._refuse(envelope, error.redeemed)
@@ -337,6 +230,7 @@ class SandboxSupervisor:
             ended = Ended("sandbox_died", error=sentence)
             raise
         finally:
+            self._running.discard(permit)
             if ended is not None and began is not None:
                 ended = _timed(ended, time.monotonic() - began)
                 self._record(envelope, call, permit, ended, launcher.layers)
@@ -344,7 +238,7 @@ class SandboxSupervisor:
                 self._recorder.charge(permit.returned())
                 self._recorder.add(envelope, None, Finished(ended.cause, error=ended.error))
 
-    def _call(self, message: Execute, tool: Tool) -> tuple[Call, _Permit]:
+    def _call(self, message: Execute, tool: Tool) -> tuple[Call, Permit]:
         """Return the call that a permit is for, and what is to be kept of the permit."""
         verdict = _verdict(_signed(message.permit).verdict)
         if (verdict.action_id, verdict.actor) != (f"{message.run}:{message.seq}", message.agent):
@@ -361,13 +255,13 @@ class SandboxSupervisor:
         call = Call(
             verdict.action_id, tool.ref, message.args, folders, limits, programs=tool.programs
         )
-        return call, _Permit(verdict.action_digest, verdict.nonce, tool.cost)
+        return call, Permit(verdict, tool.cost)
 
     def _record(
         self,
         envelope: Envelope[Execute],
         call: Call,
-        permit: _Permit,
+        permit: Permit,
         ended: Ended,
         layers: tuple[LayerName, ...],
     ) -> None:

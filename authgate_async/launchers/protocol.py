@@ -70,12 +70,14 @@ Cause = Literal[
     "process_limit",
     "killed",
     "cancelled",
+    "revoked",
     "sandbox_died",
 ]
 """How a call ended. `returned` has a result; `raised` is the tool's own error (also one about a
 file or descriptors, and a status that it exited with); `memory_limit` is a `MemoryError` that it
-did not catch; `killed` is a signal that the sandbox did not send; `sandbox_died` means that the
-template process was lost, or could not confine the body."""
+did not catch; `killed` is a signal that the sandbox did not send; `revoked` means that what the
+permit rests on was taken back while it ran; `sandbox_died` means that the template process was
+lost, or could not confine the body."""
 
 CAUSES: tuple[Cause, ...] = Cause.__args__  # type: ignore[attr-defined]
 
