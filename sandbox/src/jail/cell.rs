@@ -84,6 +84,8 @@ impl Cell {
         set_no_new_privs().step("give up new privileges")?;
         drop_capabilities(0).step("give up capabilities")?;
         self.paths.enforce()?;
+        // The last step closes every number but four, and none may be closed twice.
+        drop((self.machine, self.own));
         limits.apply()?;
         block_signals(false).step("unblock signals")?;
         if kind == Kind::Python {
