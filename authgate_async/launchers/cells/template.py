@@ -48,8 +48,8 @@ _SLACK_MS = 2_000
 _TICK_MS = 5
 """How often the processes of a call that may start programs are counted."""
 
-_IDLE_MS = 1
-"""How long nothing must happen before a cell is armed that is not urgent."""
+_BUSY_MS = 10
+"""How long a running call keeps a cell from being armed that is not urgent."""
 
 _plan = msgspec.msgpack.Decoder(Plan).decode
 _take = msgspec.msgpack.Decoder(Take).decode
@@ -101,7 +101,7 @@ class _Template:  # pragma: no cover - nothing measures here
                 return
             self._look()
             # A fork takes as long as a short call: its end is told first, if enough are armed.
-            if self._owed and not ready:
+            if self._owed and (self._idle() or not ready):
                 self._arm()
             # Two at a time: what this process touches between forks is copied after each.
             for _ in range(min(self._owed, 2 if self._wanting() else 0)):
@@ -158,10 +158,14 @@ class _Template:  # pragma: no cover - nothing measures here
         """Whether so few cells are armed that the next calls may have to wait for one."""
         return self._armed * 2 < self._plan.armed
 
+    def _idle(self) -> bool:
+        """Whether no call runs."""
+        return len(self._cells) == self._armed
+
     def _patience(self) -> float | None:
         """Return how long nothing needs to be looked at, in milliseconds."""
         if self._owed:
-            return 0 if self._wanting() else _IDLE_MS
+            return 0 if self._wanting() or self._idle() else _BUSY_MS
         busy = [cell for cell in self._cells.values() if cell.until is not None]
         if any(cell.processes for cell in busy):
             return _TICK_MS
