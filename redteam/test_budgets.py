@@ -113,7 +113,7 @@ async def test_a_call_that_is_cancelled_in_the_queue_was_none(door: Callable[...
     slow = {"tool": "calculator", "args": {"expression": "1+1"}}
     task = Task(agent="bot", steps=(slow,))
     async with door(1, processes=1) as d:
-        slots = d.parts.launchers["process"]._slots
+        slots = d.parts.launchers["jail"]._slots
         await slots.acquire()
         async with anyio.create_task_group() as group:
             group.start_soon(d.runtime.run, task)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+from time import monotonic
 from typing import TYPE_CHECKING, Self
 
 import anyio
@@ -170,8 +171,8 @@ class ProcessLauncher:
                 while not watched.over and watched.cause is None:
                     await watched.step()
                     if begun is None and watched.started:
-                        begun = anyio.current_time()
-                        scope.deadline = begun + call.limits.wall_ms / 1000
+                        begun = monotonic()  # a loop's own clock may stand still for milliseconds
+                        scope.deadline = anyio.current_time() + call.limits.wall_ms / 1000
         except BaseException:
             watched.end("cancelled")
             await _confirm(watched, _CANCEL_SECONDS)
@@ -180,7 +181,7 @@ class ProcessLauncher:
             template.kill()
         if scope.cancelled_caught:
             watched.end("deadline" if begun is not None else "sandbox_died")
-        ran = 0.0 if begun is None else anyio.current_time() - begun
+        ran = 0.0 if begun is None else monotonic() - begun
         await _confirm(watched, _GRACE_SECONDS)
         return int(ran * 1_000_000)
 
