@@ -111,8 +111,12 @@ class JailBase:
     def bounds_tasks(self) -> bool:
         """Whether each call has a limit of its own on tasks."""
 
-    def fork(self) -> int:
-        """Fork a process of one thread into a new pid namespace, without the hooks of `os.fork`."""
+    def serve(self, control: int, watched: Sequence[int], armed: int) -> int | None:
+        """Keep cells armed and tell how they ended; returns in each new cell, with its number.
+
+        Returns None when `control` hangs up or one of `watched` is readable. The process must have
+        one thread; the hooks of `os.fork` do not run.
+        """
 
     def arm(self, scratch_bytes: int) -> JailCell:
         """Make this process the first of a cell."""

@@ -2,7 +2,7 @@
 use std::path::PathBuf;
 
 use authgate_sandbox::jail::{
-    Access, Base, Cell, Grant, Kind, Shown, Waiting, denied, divide, landlock_abi,
+    Access, Base, Cell, Grant, Kind, Server, Shown, Waiting, denied, divide, landlock_abi,
 };
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -64,9 +64,14 @@ impl JailBase {
         self.0.bounds_tasks
     }
 
-    /// Not `os.fork`: the hooks that modules leave there cost as much again as the fork, in memory that they touch.
-    fn fork(&self) -> PyResult<i32> {
-        self.0.fork().map_err(refused)
+    /// Returns in each new cell, with its number, and at the end, with none.
+    ///
+    /// Not by `os.fork`: the hooks that modules leave there cost as much again as the fork, in memory that they touch.
+    #[expect(clippy::needless_pass_by_value, reason = "PyO3 hands in owned values")]
+    fn serve(&self, control: i32, watched: Vec<i32>, armed: usize) -> PyResult<Option<u64>> {
+        Server::new(&self.0, control, &watched, armed)
+            .and_then(|mut server| server.serve())
+            .map_err(refused)
     }
 
     fn arm(&self, scratch_bytes: u64) -> PyResult<JailCell> {

@@ -20,6 +20,17 @@ pub(crate) fn own(fd: RawFd) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Uses a descriptor that the caller keeps open, by its number.
+pub(crate) fn borrow<'a>(fd: RawFd) -> Result<BorrowedFd<'a>, Errno> {
+    if fd < 0 {
+        return Err(Errno::EBADF);
+    }
+    // SAFETY: the number is not -1, and the contract of the callers is that it stays open while they use it.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+    fcntl(borrowed, FcntlArg::F_GETFD)?;
+    Ok(borrowed)
+}
+
 /// Makes `target` another name of `fd`, without close-on-exec.
 pub(crate) fn dup_onto(fd: RawFd, target: RawFd) -> Result<(), Errno> {
     // SAFETY: takes two numbers and reads no memory.
@@ -104,7 +115,11 @@ pub(crate) fn reap(pid: i32) -> Result<Option<(i32, Exit)>, Errno> {
     let mut status = 0;
     // SAFETY: the kernel writes one number into a local.
     let pid = Errno::result(unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) })?;
-    let exit = if libc::WIFSIGNALED(status) {
+    Ok((pid != 0).then_some((pid, exit_of(status))))
+}
+
+fn exit_of(status: libc::c_int) -> Exit {
+    if libc::WIFSIGNALED(status) {
         Exit {
             code: 0,
             signal: libc::WTERMSIG(status),
@@ -114,8 +129,37 @@ pub(crate) fn reap(pid: i32) -> Result<Option<(i32, Exit)>, Errno> {
             code: libc::WEXITSTATUS(status),
             signal: 0,
         }
+    }
+}
+
+/// What a process, and all that it had reaped, used: CPU time, and the resident memory of the largest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Usage {
+    pub(crate) cpu_us: u64,
+    pub(crate) memory_bytes: u64,
+}
+
+/// Reaps any dead child; None while all live, an error when there is none.
+pub(crate) fn reap_used() -> Result<Option<(i32, Exit, Usage)>, Errno> {
+    let mut status = 0;
+    // SAFETY: all zeroes is a valid `rusage`.
+    let mut used: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes a number and a `rusage` into locals.
+    let pid =
+        Errno::result(unsafe { libc::wait4(-1, &raw mut status, libc::WNOHANG, &raw mut used) })?;
+    let us = |time: libc::timeval| {
+        let whole = u64::try_from(time.tv_sec)
+            .unwrap_or(0)
+            .saturating_mul(1_000_000);
+        whole.saturating_add(u64::try_from(time.tv_usec).unwrap_or(0))
     };
-    Ok((pid != 0).then_some((pid, exit)))
+    let usage = Usage {
+        cpu_us: us(used.ru_utime).saturating_add(us(used.ru_stime)),
+        memory_bytes: u64::try_from(used.ru_maxrss)
+            .unwrap_or(0)
+            .saturating_mul(1024),
+    };
+    Ok((pid != 0).then_some((pid, exit_of(status), usage)))
 }
 
 /// A descriptor that stays with this very process, whoever gets its number later.

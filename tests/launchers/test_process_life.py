@@ -240,5 +240,5 @@ def test_causes_are_named() -> None:
     """The causes that this folder tests are those of the contract."""
     assert set(CAUSES) == {
         *("returned", "raised", "deadline", "output_cap", "cpu_limit", "memory_limit"),
-        *("process_limit", "killed", "cancelled", "sandbox_died"),
+        *("process_limit", "killed", "cancelled", "revoked", "sandbox_died"),
     }

@@ -1,10 +1,11 @@
 """What crosses between the runtime, the template of a jail, and its cells.
 
 The *control socket* carries whole messages of trusted code: to the template one `Plan` and then
-`Take`s, from it READY with two facts, and for each cell either `ARMED` with six descriptors or
-`FAILED` with a sentence, and at its end an `ENDED` report. A cell finds its call, a `CellInput`, in
-a file in memory when a byte comes over a pipe; it has let go of the control socket before that.
-If the jail does not close around it, it leaves the reason in that file; no tool has access to it.
+which cells were taken, from it READY with two facts, and for each cell either `ARMED` with six
+descriptors or `FAILED` with a sentence, and at its end a report. A cell finds its call, a
+`CellInput`, in a file in memory when a byte comes over a pipe; it has let go of the control socket
+before that. If the jail does not close around it, it leaves the reason in that file; no tool has
+access to it.
 """
 
 from __future__ import annotations
@@ -19,21 +20,18 @@ from authgate_async.launchers.protocol import Folder, Limits, ToolRef
 
 __all__ = [
     "ARMED",
-    "ENDED",
     "FAILED",
     "HEAD",
     "NOT_ARMED",
     "ORDER",
     "CellInput",
     "Plan",
-    "Take",
-    "ended_message",
     "read_ended",
+    "take_message",
 ]
 
 ARMED = b"A"
 FAILED = b"F"
-ENDED = b"E"
 ORDER = b"O"
 
 NOT_ARMED = 71
@@ -42,6 +40,7 @@ NOT_ARMED = 71
 HEAD = struct.Struct("<cQ")
 """The kind of a message, and the number of its cell."""
 
+_TAKE = struct.Struct("<QQI")
 _ENDED = struct.Struct("<cQBiiQQ")
 _WHY: tuple[Literal["exited", "crowded", "late"], ...] = ("exited", "crowded", "late")
 
@@ -54,13 +53,12 @@ class Plan(msgspec.Struct, frozen=True, array_like=True):
     scratch_bytes: int
 
 
-class Take(msgspec.Struct, frozen=True, array_like=True):
-    """A cell got its call: arm another, and see that this one keeps to its bounds."""
+def take_message(cell: int, wall_ms: int, processes: int) -> bytes:
+    """Return the message that a cell got its call: the template arms another for it.
 
-    cell: int
-    wall_ms: int
-    processes: int
-    """0: the jail itself sees to it."""
+    It sees that this one keeps to `wall_ms` and a little, and to `processes`, if that is not 0.
+    """
+    return _TAKE.pack(cell, wall_ms, processes)
 
 
 class CellInput(msgspec.Struct, frozen=True, array_like=True):
@@ -71,13 +69,6 @@ class CellInput(msgspec.Struct, frozen=True, array_like=True):
     programs: bool
     args: bytes
     folders: tuple[Folder, ...]
-
-
-def ended_message(cell: int, report: Report) -> bytes:
-    """Return the message that a cell has ended, with every process of it."""
-    why = _WHY.index(report.why)
-    used = (report.cpu_us, report.memory_bytes)
-    return _ENDED.pack(ENDED, cell, why, report.code, report.signal, *used)
 
 
 def read_ended(message: bytes) -> tuple[int, Report]:

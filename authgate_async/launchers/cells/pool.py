@@ -13,15 +13,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
-import msgspec
 
 from authgate_async.launchers.cells.jailed import Armed, Jailed
 from authgate_async.launchers.cells.messages import (
     ARMED,
     FAILED,
     HEAD,
-    Take,
     read_ended,
+    take_message,
 )
 from authgate_async.launchers.sentences import plain
 from authgate_async.launchers.spawning import START_SECONDS
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["Pool", "Switchboard"]
 
 _MESSAGE_BYTES = 2**13
-_encode = msgspec.msgpack.Encoder().encode
 _FDS = 6
 
 
@@ -149,7 +147,7 @@ class Pool:
         processes = limits.processes if call.programs else 0
         try:
             # Before the call: whoever is cancelled here leaves nothing that runs.
-            await self._send(_encode(Take(armed.number, limits.wall_ms, processes)))
+            await self._send(take_message(armed.number, limits.wall_ms, processes))
             jailed = Jailed(armed, call, self._quiet)
             begun = jailed.begin(call)
         except BaseException:

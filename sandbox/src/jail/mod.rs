@@ -16,6 +16,7 @@ mod grants;
 mod handover;
 mod mounts;
 mod rules;
+mod serve;
 mod syscalls;
 
 pub use base::{Base, Shown, divide};
@@ -25,3 +26,4 @@ pub use filter::Kind;
 pub use grants::Grant;
 pub use handover::Waiting;
 pub use rules::{Access, landlock_abi};
+pub use serve::Server;
