@@ -27,7 +27,7 @@ MAX_STREAM = 64 * 2**10
 """Bytes of stdout, and of stderr, that a program may write. Both fit into the default
 `result_bytes`, though each byte takes up to six of JSON."""
 
-_ENVIRONMENT = {"HOME": "/tmp", "LANG": "C.UTF-8", "PATH": ":".join(FOLDERS)}  # noqa: S108
+_ENVIRONMENT = {"LANG": "C.UTF-8", "PATH": ":".join(FOLDERS)}
 _RESULT = 3  # where a call writes its result: no program may have it
 
 # Python ignores these two, and a program would inherit that: it could not end by them.
@@ -103,7 +103,7 @@ def _start(command: list[str], streams: tuple[int, int, int]) -> int:
         return os.posix_spawn(
             command[0],
             command,
-            _ENVIRONMENT,
+            _ENVIRONMENT | {"HOME": os.getcwd()},  # noqa: PTH109 - no object that is not needed
             file_actions=[*places, (os.POSIX_SPAWN_CLOSE, _RESULT)],
             setsigdef=_DEFAULTS,
         )

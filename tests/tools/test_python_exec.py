@@ -156,5 +156,7 @@ open("left", "w").close()
 
 async def test_a_snippet_sees_no_file_of_the_user(python: Python, workspace: Path) -> None:
     """A permit for Python shows it no file."""
-    said = await python(f"import os; print(os.path.exists({str(workspace)!r}), dict(os.environ))")
-    assert said.stdout == ("False {'HOME': '/tmp', 'LANG': 'C.UTF-8', 'PATH': '/usr/bin:/bin'}\n")
+    code = f"import os; print(os.path.exists({str(workspace)!r}), sorted(os.environ.items()))"
+    said = await python(code)
+    environ = [("HOME", "/.scratch"), ("LANG", "C.UTF-8"), ("PATH", "/usr/bin:/bin")]
+    assert said.stdout == f"False {environ}\n"
