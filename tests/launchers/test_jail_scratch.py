@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Make = Callable[..., Call]
 
 MIB = 2**20
+BELOW_TMP = any(path.startswith("/tmp/") for path in shown.paths())  # noqa: S108 - looked at
 REFUSED = {"EACCES", "EROFS", "EPERM"}
 
 
@@ -39,7 +40,7 @@ async def test_where(jail: JailLauncher, jailed: Make) -> None:
     """
     folder, *names = await result(jail, jailed("where"))
     assert names == []
-    other = folder if any(path.startswith("/tmp/") for path in shown.paths()) else "/tmp"  # noqa: S108
+    other = folder if BELOW_TMP else "/tmp"  # noqa: S108 - a name of this call's own folder
     ways = [["make", "new"], ["read", f"{other}/new"], ["mask", "new"], ["mask", folder]]
     ways += [["folder", "inner"], ["link", "link"], ["remove", "new"]]
     found = await result(jail, jailed("attempt", ways=ways))
