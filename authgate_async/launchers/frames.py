@@ -133,7 +133,7 @@ def read_refusal(file: int, report: Report | None) -> bytes:
     return word[len(UNCONFINED) :] if word.startswith(UNCONFINED) else b""
 
 
-class Notes(msgspec.Struct, frozen=True, array_like=True):
+class Notes(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """What a jail refused: system calls with the lower half of their first argument, and paths.
 
     `paths` stand with the errno that opening them gave.
