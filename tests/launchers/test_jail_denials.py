@@ -53,6 +53,13 @@ async def test_socket_of_a_program(jail: JailLauncher, jailed: Make) -> None:
     assert ended.result == b'"refused"'
 
 
+async def test_no_start_was_refused_to_a_program(jail: JailLauncher, jailed: Make) -> None:
+    """Where programs may be started, what was refused is not explained as a start."""
+    ended = await jail.launch(jailed("open_socket", programs=True))
+    assert (ended.cause, ended.denials) == ("raised", ())
+    assert "PermissionError" in ended.error
+
+
 async def test_start(jail: JailLauncher, jailed: Make) -> None:
     """A tool that may not start processes is told how it may."""
     ended = await jail.launch(jailed("start"))

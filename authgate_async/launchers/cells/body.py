@@ -75,13 +75,16 @@ def _serve(
     if "random" in sys.modules:  # each call of a template would draw the same otherwise
         sys.modules["random"].seed()
     frame, failed = outcome(tool, given.args, given.folders)
-    write_all(_RESULT, frame + notes_frame(_notes(failed)))
+    write_all(_RESULT, frame + notes_frame(_notes(failed, programs=given.programs)))
 
 
-def _notes(failed: BaseException | None) -> Notes:
-    """Return what was refused on the way to an error, and every system call that was trapped."""
+def _notes(failed: BaseException | None, *, programs: bool) -> Notes:
+    """Return what was refused on the way to an error, and every system call that was trapped.
+
+    Where programs may be started nothing is trapped, and no refusal is one of a start.
+    """
     calls = _native.jail_denied()
-    if not calls and _is_start(failed):
+    if not (calls or programs) and _is_start(failed):
         calls.append(("clone", 0))
     paths: list[tuple[int, str]] = []
     while failed is not None and len(paths) < _PATHS:

@@ -222,6 +222,11 @@ def connect(family: int) -> str:
     return "had"
 
 
+def open_socket() -> None:
+    """Ask for a socket, and fail without one."""
+    socket.socket()
+
+
 def start() -> int:
     """Start a process, and fail as that does."""
     return os.fork()
