@@ -65,9 +65,6 @@ def sandbox_signals() -> int:
 def sandbox_sweep(keep: list[int]) -> bool:
     """Kill and reap every child not in `keep` and all below it; True when none is left."""
 
-def sandbox_crowd(pid: int, limit: int) -> int:
-    """Count the processes below `pid`, up to a little more than `limit`."""
-
 def sandbox_lead() -> None:
     """Become the leader of a session and the parent of all orphans below."""
 

@@ -28,7 +28,6 @@ mod linux {
         module.add_function(wrap_pyfunction!(sandbox_harden, module)?)?;
         module.add_function(wrap_pyfunction!(sandbox_signals, module)?)?;
         module.add_function(wrap_pyfunction!(sandbox_sweep, module)?)?;
-        module.add_function(wrap_pyfunction!(sandbox_crowd, module)?)?;
         module.add_function(wrap_pyfunction!(sandbox_lead, module)?)?;
         module.add_function(wrap_pyfunction!(sandbox_watch, module)?)?;
         module.add_function(wrap_pyfunction!(sandbox_confine, module)?)?;
@@ -53,11 +52,6 @@ mod linux {
     #[expect(clippy::needless_pass_by_value, reason = "PyO3 hands in owned values")]
     fn sandbox_sweep(keep: Vec<i32>) -> bool {
         authgate_sandbox::sweep(&keep)
-    }
-
-    #[pyfunction]
-    fn sandbox_crowd(pid: i32, limit: usize) -> usize {
-        authgate_sandbox::count(pid, limit)
     }
 
     #[pyfunction]

@@ -31,3 +31,14 @@ impl<T> Step<T> for Result<T, Errno> {
         self.map_err(|errno| Error { what, errno })
     }
 }
+
+impl<T> Step<T> for std::io::Result<T> {
+    fn step(self, what: &'static str) -> Result<T, Error> {
+        self.map_err(|error| errno_of(&error)).step(what)
+    }
+}
+
+/// The system's answer in an error of the standard library.
+pub(crate) fn errno_of(error: &std::io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
+}

@@ -9,7 +9,7 @@ use nix::fcntl::{AT_FDCWD, OFlag, open, openat};
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, fstat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use crate::error::{Error, Step};
+use crate::error::{Error, Step, errno_of};
 
 const FOLDER: OFlag = OFlag::O_RDONLY
     .union(OFlag::O_DIRECTORY)
@@ -39,8 +39,7 @@ fn remove(path: &Path) -> Result<(), Errno> {
     }
     let _ = fchmodat(AT_FDCWD, path, Mode::S_IRWXU, FchmodatFlags::FollowSymlink);
     clear(open(path, FOLDER, Mode::empty())?)?;
-    std::fs::remove_dir(path)
-        .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
+    std::fs::remove_dir(path).map_err(|error| errno_of(&error))
 }
 
 /// A folder above the open one: which it is, and what it calls the one below.

@@ -12,9 +12,9 @@ use nix::unistd::{Gid, Uid, getegid, geteuid, setgroups, sethostname};
 
 use super::filter::Filters;
 use super::mounts::{
-    attach, below, clone_path, enter, keep_to_ourselves, place, proc, restrict, restrict_one, tmpfs,
+    attach, below, clone_path, enter, keep_to_ourselves, place, proc, restrict, seal, tmpfs,
 };
-use crate::error::{Error, Step};
+use crate::error::{Error, Step, errno_of};
 use crate::sys::{MountAttributes, drop_bounding_set, fork};
 
 /// The user and the group of a call, as it sees them; outside they are the runtime's own.
@@ -80,7 +80,7 @@ pub fn divide() -> Result<(), Error> {
 
 fn map(uid: Uid, gid: Gid) -> Result<(), Errno> {
     let write = |name: &str, text: String| {
-        fs::write(format!("/proc/self/{name}"), text).map_err(|error| plain(&error))
+        fs::write(format!("/proc/self/{name}"), text).map_err(|error| errno_of(&error))
     };
     write("setgroups", "deny".to_owned())?;
     write("gid_map", format!("{INSIDE} {gid} 1"))?;
@@ -108,11 +108,11 @@ impl Base {
     pub fn enter(shown: &[Shown]) -> Result<Self, Error> {
         let (machine, pids) = (namespace("mnt")?, namespace("pid")?);
         unshare(CloneFlags::CLONE_NEWNS).step("make a mount namespace")?;
-        let held = hold(shown)?;
+        let (held, links) = (hold(shown)?, links(shown));
         // Any folder would do as a place to build the root; this one is on every machine.
-        let root = Path::new("/proc");
+        let root = Path::new(PROC);
         tmpfs(root, "mode=755,size=1m").step("mount a private root")?;
-        let stored = furnish(root, held, shown)?;
+        let stored = furnish(root, held, &links)?;
         enter(root).step("enter a private root")?;
         // No call can gain one of these by a program; those that the template holds stay its own.
         drop_bounding_set().step("give up capabilities")?;
@@ -120,7 +120,7 @@ impl Base {
             machine,
             pids,
             stored,
-            links: links(shown),
+            links,
             filters: Filters::new(),
             bounds_tasks: limits_are_per_namespace(),
         })
@@ -169,7 +169,11 @@ fn hold(shown: &[Shown]) -> Result<Vec<Held>, Error> {
 }
 
 /// Makes the root of the template and its calls, read-only, with `/proc` and places for a scratch folder and another root.
-fn furnish(root: &Path, held: Vec<Held>, shown: &[Shown]) -> Result<Vec<Stored>, Error> {
+fn furnish(
+    root: &Path,
+    held: Vec<Held>,
+    links: &[(PathBuf, PathBuf)],
+) -> Result<Vec<Stored>, Error> {
     let mut stored = Vec::new();
     for Held {
         mount,
@@ -187,16 +191,14 @@ fn furnish(root: &Path, held: Vec<Held>, shown: &[Shown]) -> Result<Vec<Stored>,
             device,
         });
     }
-    link_all(root, &links(shown))?;
+    link_all(root, links)?;
     for name in [PROC, SCRATCH, NEXT] {
         let here = below(root, Path::new(name)).step("make a folder")?;
         place(&here, true).step("make a folder")?;
     }
     proc(&root.join("proc"))
         .step("mount /proc, which takes a machine or container whose own /proc is whole")?;
-    let root = File::open(root).map_err(|error| plain(&error));
-    root.and_then(|root| restrict_one(root, MountAttributes::READ_ONLY))
-        .step("seal the private root")?;
+    seal(root).step("seal the private root")?;
     Ok(stored)
 }
 
@@ -209,9 +211,7 @@ pub(super) fn link_all(root: &Path, links: &[(PathBuf, PathBuf)]) -> Result<(), 
     for (at, to) in links.iter().chain(named) {
         let at = below(root, at).step("place a link")?;
         place(at.parent().unwrap_or(root), true).step("place a link")?;
-        symlink(to, at)
-            .map_err(|error| plain(&error))
-            .step("place a link")?;
+        symlink(to, at).step("place a link")?;
     }
     Ok(())
 }
@@ -246,10 +246,5 @@ pub(super) fn is_folder(tree: &OwnedFd) -> Result<bool, Errno> {
 pub(super) fn namespace(name: &str) -> Result<OwnedFd, Error> {
     File::open(format!("/proc/self/ns/{name}"))
         .map(OwnedFd::from)
-        .map_err(|error| plain(&error))
         .step("hold on to a namespace")
-}
-
-pub(super) fn plain(error: &std::io::Error) -> Errno {
-    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
 }

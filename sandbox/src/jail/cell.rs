@@ -1,5 +1,5 @@
 //! The jail of one call: armed before the call is known, locked when it is.
-use std::fs::{self, File};
+use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -9,16 +9,16 @@ use nix::sys::prctl::set_no_new_privs;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{chdir, setsid, unlink};
 
-use super::base::{Base, NEXT, PROC, SCRATCH, TEMPORARY, link_all, namespace, plain};
+use super::base::{Base, NEXT, PROC, SCRATCH, TEMPORARY, link_all, namespace};
 use super::denied::watch;
 use super::filter::Kind;
 use super::grants::{Grant, find};
-use super::mounts::{attach, below, detach, enter, place, resize, restrict_one, shift, tmpfs};
+use super::mounts::{attach, below, detach, enter, place, resize, seal, shift, tmpfs};
 use super::rules::{Access, Paths};
 use crate::confine::Streams;
 use crate::error::{Error, Step};
 use crate::limits::Limits;
-use crate::sys::{MountAttributes, block_signals, drop_capabilities};
+use crate::sys::{block_signals, drop_capabilities};
 
 /// Files that a call may make in its scratch folder.
 const INODES: u32 = 8192;
@@ -45,17 +45,15 @@ impl Cell {
         setsid().step("start a session")?;
         unshare(CloneFlags::CLONE_NEWNS).step("make a mount namespace")?;
         if base.bounds_tasks {
-            fs::write("/proc/sys/kernel/pid_max", TASKS.to_string())
-                .map_err(|error| plain(&error))
-                .step("limit tasks")?;
+            fs::write("/proc/sys/kernel/pid_max", TASKS.to_string()).step("limit tasks")?;
         }
         let own = namespace("mnt")?;
-        let machine = base.machine.try_clone().map_err(|error| plain(&error));
+        let machine = base.machine.try_clone().step("hold on to a namespace")?;
         let options = format!("mode=700,size={scratch_bytes},nr_inodes={INODES}");
         tmpfs(Path::new(SCRATCH), &options).step("make the scratch folder")?;
         detach(Path::new(PROC)).step("take /proc away")?;
         Ok(Self {
-            machine: machine.step("hold on to a namespace")?,
+            machine,
             own,
             paths: paths(base)?,
             scratch_bytes,
@@ -115,9 +113,7 @@ impl Cell {
             attach(&part.tree, &part.target).step("mount a granted folder")?;
             self.paths.allow(&part.target, part.access, part.folder)?;
         }
-        let root = File::open("/").map_err(|error| plain(&error));
-        root.and_then(|root| restrict_one(root, MountAttributes::READ_ONLY))
-            .step("seal the private root")
+        seal(Path::new("/")).step("seal the private root")
     }
 }
 

@@ -10,7 +10,6 @@ use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use nix::sys::uio::pwrite;
 use nix::unistd::{ftruncate, getpid, pipe2, read};
 
-use super::base::plain;
 use crate::confine::Streams;
 use crate::error::{Error, Step};
 use crate::sys::pidfd_open;
@@ -76,7 +75,6 @@ impl Waiting {
         self.said
             .try_clone()
             .and_then(|file| File::from(file).read_to_end(&mut said))
-            .map_err(|error| plain(&error))
             .step(step)?;
         Ok(Some(said))
     }

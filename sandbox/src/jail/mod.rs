@@ -2,9 +2,10 @@
 //!
 //! Two steps, so that what is slow is done before a call is known:
 //!
-//! * the template enters the [`Base`] once: namespaces of its own, in which it is root over nothing, and a store of
-//!   mounts that its calls are to see;
-//! * for each call it forks a process into a new pid namespace, which arms a [`Cell`]: a mount namespace and a root of its own. When the call is known, [`Cell::lock`] shows it the folders of its permit and gives up everything else.
+//! * the template enters the [`Base`] once: namespaces of its own, in which it is root over nothing, and the root that its
+//!   calls see. Then it keeps cells armed ([`Server`]);
+//! * each of them is a process in a new pid namespace, which arms a [`Cell`]: a mount namespace and a scratch folder of its
+//!   own. When the call is known, [`Cell::lock`] shows it the folders of its permit and gives up everything else.
 //!
 //! Nothing here falls back: a step that the system refuses is an error, and the process must end.
 

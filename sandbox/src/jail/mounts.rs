@@ -11,6 +11,7 @@ use rustix::mount::{
 };
 use rustix::process::{chdir, pivot_root};
 
+use crate::error::errno_of;
 use crate::sys::{MountAttributes, mount_setattr};
 
 fn errno(error: rustix::io::Errno) -> Errno {
@@ -45,9 +46,10 @@ pub(super) fn restrict(tree: impl AsFd, attributes: MountAttributes) -> Result<(
     mount_setattr(tree.as_fd(), attributes, true)
 }
 
-/// Does the same to a mount alone.
-pub(super) fn restrict_one(tree: impl AsFd, attributes: MountAttributes) -> Result<(), Errno> {
-    mount_setattr(tree.as_fd(), attributes, false)
+/// Makes the mount at `root` read-only, and none of those in it.
+pub(super) fn seal(root: &Path) -> Result<(), Errno> {
+    let root = fs::File::open(root).map_err(|error| errno_of(&error))?;
+    mount_setattr(root.as_fd(), MountAttributes::READ_ONLY, false)
 }
 
 /// Attaches a cloned tree at `target`.
@@ -108,7 +110,7 @@ pub(super) fn place(target: &Path, folder: bool) -> Result<(), Errno> {
             },
         )
     };
-    made.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
+    made.map_err(|error| errno_of(&error))
 }
 
 /// Where an absolute path lies below `root`. A path with `..` lies nowhere.
