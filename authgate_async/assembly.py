@@ -6,7 +6,7 @@ import math
 import os
 import time
 from dataclasses import dataclass
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -31,8 +31,7 @@ from authgate_async.keys import seed_from
 from authgate_async.launchers.inline import InlineLauncher
 from authgate_async.launchers.jail import JailLauncher
 from authgate_async.launchers.process import ProcessLauncher
-from authgate_async.log.entries import change_of
-from authgate_async.log.records import FORMAT, LogOpened
+from authgate_async.log.entries import change_of, opening_of
 from authgate_async.log.writer import Durability, LogFile
 from authgate_async.messages import Append, GateMessage, PlanRequest, SupervisorMessage
 from authgate_async.policy.tools import find_tools
@@ -283,17 +282,15 @@ def _start(parts: Parts, settings: Settings, file: LogFile) -> None:
 
 async def _record_opening(parts: Parts, settings: Settings, file: LogFile) -> None:
     layers = {layer for launcher in parts.launchers.values() for layer in launcher.layers}
-    opening = LogOpened(
+    opening = partial(
+        opening_of,
+        parts.kernel,
         backend="python" if isinstance(parts.kernel, ReferenceKernel) else "rust",
         cut_bytes=file.cut_bytes,
-        format=FORMAT,
-        key_id=parts.kernel.key_id,
         layers=tuple(sorted(layers)),
-        public_key=parts.kernel.public_key.hex(),
         time=settings.now(),
-        version=await to_thread.run_sync(version, "authgate_async"),
     )
-    await _must_record(parts, (opening,))
+    await _must_record(parts, (await to_thread.run_sync(opening),))
 
 
 async def _load(parts: Parts, settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import anyio
@@ -28,16 +29,19 @@ class Permit:
         self.budgeted = False
         self.withdrawn = ""
         """Why it holds no longer, if it does not."""
-        self.scope = anyio.CancelScope()
-        """The call runs in it."""
         self._nonce = verdict.nonce
-        self._grants = frozenset(grant for chain in verdict.chains for grant in chain)
+        self._chains = verdict.chains
         self._epoch = verdict.epoch
+
+    @cached_property
+    def scope(self) -> anyio.CancelScope:
+        """The call runs in it, unless it is over at once."""
+        return anyio.CancelScope()
 
     def rests_on(self, withdrawn: Withdraw) -> str:
         """Return what of it was taken away, as a sentence; nothing if it still holds."""
         for grant in withdrawn.grants:
-            if grant in self._grants:
+            if any(grant in chain for chain in self._chains):
                 return f"grant `{grant}` was revoked while the call ran"
         if self._epoch < withdrawn.epoch:
             return f"the epoch rose to {withdrawn.epoch} while the call ran"

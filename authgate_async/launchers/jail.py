@@ -232,18 +232,8 @@ class JailLauncher:
     async def _start(self, tool: ToolRef | None) -> Pool:
         """Start a template, with one tool more; if that keeps it from starting, nothing changes."""
         tools = self._tools if tool is None else self._tools | {tool}
-        template, log = await start(_TEMPLATE, scratch=False)
-        try:
-            self._templates.add(template)
-            self._tasks.start_soon(self._keep, template)
-            plan = Plan(tuple(tools), self._armed, Limits().scratch_bytes)
-            await template.send(msgspec.msgpack.encode(plan), ())
-            await template.ready(log)
-        except BaseException:
-            template.kill()
-            raise
-        finally:
-            os.close(log)
+        plan = msgspec.msgpack.encode(Plan(tuple(tools), self._armed, Limits().scratch_bytes))
+        template = await start(_TEMPLATE, scratch=False, keep=self._adopt, plan=plan)
         if self._pool is not None:
             self._pool.retire()
         self._tools = tools
@@ -251,6 +241,10 @@ class JailLauncher:
         self._pool = Pool(template, self._board)
         self._pools.append(self._pool)
         return self._pool
+
+    def _adopt(self, template: TemplateProcess) -> None:
+        self._templates.add(template)
+        self._tasks.start_soon(self._keep, template)
 
     async def _until(self, quiet: Callable[[], bool]) -> None:
         with anyio.move_on_after(_GRACE_SECONDS):

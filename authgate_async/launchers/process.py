@@ -219,18 +219,12 @@ class ProcessLauncher:
         return template
 
     async def _start(self) -> TemplateProcess:
-        template, log = await start(_TEMPLATE, scratch=True)
-        try:
-            self._templates.add(template)
-            self._tasks.start_soon(self._keep, template)
-            await template.ready(log)
-        except BaseException:
-            template.kill()
-            raise
-        finally:
-            os.close(log)
-        self._template = template
-        return template
+        self._template = await start(_TEMPLATE, scratch=True, keep=self._adopt)
+        return self._template
+
+    def _adopt(self, template: TemplateProcess) -> None:
+        self._templates.add(template)
+        self._tasks.start_soon(self._keep, template)
 
     async def _keep(self, template: TemplateProcess) -> None:
         await template.reap()

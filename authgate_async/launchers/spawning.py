@@ -128,14 +128,33 @@ class TemplateProcess:
                 await anyio.to_thread.run_sync(_remove, self._scratch)
 
 
-async def start(module: str, *, scratch: bool) -> tuple[TemplateProcess, int]:
-    """Start a template by the `main` of a module; return it with a file of what it says.
+async def start(
+    module: str, *, scratch: bool, keep: Callable[[TemplateProcess], None], plan: bytes = b""
+) -> TemplateProcess:
+    """Start a template by the `main` of a module, and wait until it is ready.
 
-    With `scratch` it gets a folder of its own, which `reap` removes.
+    `keep` gets it as soon as there is a process, and sees to its `reap`. With `scratch` it has a
+    folder of its own, which `reap` removes; `plan` is the first message that it gets, if any.
 
     Raises:
-        SandboxUnavailableError: the system starts no process.
+        SandboxUnavailableError: the system starts no process, or it does not get ready.
     """
+    template, log = await _process(module, scratch=scratch)
+    try:
+        keep(template)
+        if plan:
+            await template.send(plan, ())
+        await template.ready(log)
+    except BaseException:
+        template.kill()
+        raise
+    finally:
+        os.close(log)
+    return template
+
+
+async def _process(module: str, *, scratch: bool) -> tuple[TemplateProcess, int]:
+    """Return a template, and a file of what it says until it is ready."""
     try:
         return await anyio.to_thread.run_sync(_spawn, module, scratch)
     except OSError as error:

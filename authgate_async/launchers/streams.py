@@ -6,7 +6,7 @@ import os
 
 import msgspec
 
-__all__ = ["Stream", "input_file"]
+__all__ = ["Stream", "fill", "input_file"]
 
 _CHUNK = 2**16
 
@@ -39,14 +39,19 @@ class Stream:
             pass
 
 
+def fill(fd: int, message: msgspec.Struct) -> None:
+    """Write `message` as MessagePack into an empty file in memory."""
+    data = memoryview(msgspec.msgpack.encode(message))
+    done = 0
+    while done < len(data):
+        done += os.pwrite(fd, data[done:], done)
+
+
 def input_file(message: msgspec.Struct) -> int:
     """Return a descriptor of a new file in memory that holds `message` as MessagePack."""
     fd = os.memfd_create("authgate-input")
     try:
-        os.set_blocking(fd, False)  # it never does: for those who check
-        data = memoryview(msgspec.msgpack.encode(message))
-        while data:
-            data = data[os.write(fd, data) :]
+        fill(fd, message)
     except BaseException:
         os.close(fd)
         raise

@@ -7,14 +7,43 @@ of the format.
 from __future__ import annotations
 
 import json
-from typing import Any, get_args
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 
 from authgate_async import wire
-from authgate_async.log.records import MAX_INT, Asked, Big, Intent, Proof, RegistryChange
+from authgate_async.log.records import (
+    FORMAT,
+    MAX_INT,
+    Asked,
+    Big,
+    Intent,
+    LogOpened,
+    Proof,
+    RegistryChange,
+)
 
-__all__ = ["CHANGE_FIELDS", "change_of", "intent_of"]
+if TYPE_CHECKING:
+    from authgate_async.backends import Kernel
+
+__all__ = ["CHANGE_FIELDS", "change_of", "intent_of", "opening_of"]
+
+
+def opening_of(
+    kernel: Kernel, *, backend: str, cut_bytes: int, layers: tuple[str, ...], time: int
+) -> LogOpened:
+    """Return the record that a session under the key of `kernel` begins with."""
+    return LogOpened(
+        backend=backend,
+        cut_bytes=cut_bytes,
+        format=FORMAT,
+        key_id=kernel.key_id,
+        layers=layers,
+        public_key=kernel.public_key.hex(),
+        time=time,
+        version=version("authgate_async"),
+    )
 
 
 def intent_of(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,8 +11,9 @@ import msgspec
 from authgate_async.backends import make_kernel
 from authgate_async.errors import UsageError
 from authgate_async.keys import key_id
+from authgate_async.log.entries import opening_of
 from authgate_async.log.reading import log_file, true_lines
-from authgate_async.log.records import FORMAT, KeyChanged, LogOpened
+from authgate_async.log.records import KeyChanged
 from authgate_async.log.writer import LogFile
 
 if TYPE_CHECKING:
@@ -43,16 +43,7 @@ def hand_over(folder: Path, seed: bytes, public_key: bytes) -> None:
     log = LogFile.open(folder, "fsync", kernel)
     try:
         now = time.time_ns() // 1000
-        opened = LogOpened(
-            backend="none",
-            cut_bytes=log.cut_bytes,
-            format=FORMAT,
-            key_id=kernel.key_id,
-            layers=(),
-            public_key=kernel.public_key.hex(),
-            time=now,
-            version=version("authgate_async"),
-        )
+        opened = opening_of(kernel, backend="none", cut_bytes=log.cut_bytes, layers=(), time=now)
         changed = KeyChanged(key_id=key_id(public_key), public_key=public_key.hex(), time=now)
         log.append([opened, changed])
     finally:

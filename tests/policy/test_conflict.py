@@ -118,9 +118,9 @@ def _calls() -> list[bytes]:
     return [json.dumps({"x": x, "y": y}).encode() for x in tried for y in tried]
 
 
-def test_a_check_tells_what_says_too_much(write: Callable[[str], Path]) -> None:
-    """`policy check` doubts it, since it has no effect beyond the parent."""
-    text = """
+def handed_on(bound: str) -> str:
+    """Write a policy in which a grant for an argument up to 5 is handed on with this bound."""
+    return f"""
 [[principals]]
 name = "ann"
 kind = "human"
@@ -129,15 +129,20 @@ holder = "human:ann"
 resource = "compute:x"
 rights = ["delegate", "execute"]
 id = "up"
-args.n = { le = 5 }
+args.n = {{ le = 5 }}
 [[grants]]
 holder = "human:ann"
 resource = "compute:x"
 rights = ["execute"]
 id = "down"
 parent = "up"
-args.n = { le = 6 }
+args.n = {{ {bound} }}
 """
+
+
+def test_a_check_tells_what_says_too_much(write: Callable[[str], Path]) -> None:
+    """`policy check` doubts it, since it has no effect beyond the parent."""
+    text = handed_on("le = 6")
     (doubt,) = try_policy(load(write(text)), text, 1, "python").doubtful
     assert doubt.line == 11
     assert "`le` of argument `n` is wider than its parent `up` allows" in doubt.sentence
@@ -172,24 +177,7 @@ def test_no_call_passes_a_contradiction(chain: list[Grant], x: object, y: object
 
 def test_a_check_tells_the_line_of_a_contradiction(write: Callable[[str], Path]) -> None:
     """`policy check` doubts a grant whose bounds no call can pass, and only that one."""
-    text = """
-[[principals]]
-name = "ann"
-kind = "human"
-[[grants]]
-holder = "human:ann"
-resource = "compute:x"
-rights = ["delegate", "execute"]
-id = "up"
-args.n = { le = 5 }
-[[grants]]
-holder = "human:ann"
-resource = "compute:x"
-rights = ["execute"]
-id = "down"
-parent = "up"
-args.n = { ge = 6 }
-"""
+    text = handed_on("ge = 6")
     policy = load(write(text))
     doubts = [(one.line, one.sentence) for one in try_policy(policy, text, 1, "python").doubtful]
     why = "argument `n` must be at least 6 and at most 5"

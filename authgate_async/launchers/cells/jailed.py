@@ -8,11 +8,10 @@ import signal
 from typing import TYPE_CHECKING
 
 import anyio
-import msgspec
 
 from authgate_async.launchers.cells.messages import ORDER, CellInput
 from authgate_async.launchers.frames import ERROR_BYTES, FRAME_HEAD, NOTES_BYTES, read_refusal
-from authgate_async.launchers.streams import Stream
+from authgate_async.launchers.streams import Stream, fill
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
     from authgate_async.launchers.protocol import Call, Cause
 
 __all__ = ["Armed", "Jailed"]
-
-
-_encode = msgspec.msgpack.Encoder().encode
 
 
 class Armed:
@@ -66,10 +62,7 @@ class Jailed:
     def begin(self, call: Call) -> bool:
         """Hand over the call; False if the cell is gone, and then the call has not started."""
         given = CellInput(call.tool, call.limits, call.programs, call.args, call.folders)
-        data = memoryview(_encode(given))
-        done = 0
-        while done < len(data):
-            done += os.pwrite(self._armed.said, data[done:], done)
+        fill(self._armed.said, given)
         try:
             os.write(self._armed.order, ORDER)
         except BrokenPipeError:
