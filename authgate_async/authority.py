@@ -30,6 +30,8 @@ class GrantOptions(TypedDict, total=False):
     of a call, such as `{"amount": {"le": 10}}` (`docs/policy.md` has the operators); arguments that
     it does not name are refused then, unless `other_args` is `any`. `budget` is what the grant and
     all that is handed on from it may use together, such as `{"calls": 10}` (default: no limit).
+    `approvers` are humans enrolled with a key, one of whom must approve each call that rests on the
+    grant, or on what is handed on from it (default: nobody must).
     """
 
     scope: str
@@ -41,6 +43,7 @@ class GrantOptions(TypedDict, total=False):
     args: Mapping[str, Bounds]
     other_args: Literal["any", "none"]
     budget: Budget
+    approvers: Sequence[str]
 
 
 class Authority(ABC):

@@ -12,7 +12,7 @@ from authgate_async.errors import UsageError
 from authgate_async.wire import Constraint, Grant, Right
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Literal
 
     from authgate_async.wire import Kind
@@ -73,6 +73,7 @@ def make_grant(
     args: Mapping[str, Bounds] | None = None,
     other_args: Literal["", "any", "none"] = "",
     budget: Budget | None = None,
+    approvers: Sequence[str] = (),
 ) -> Grant:
     """Return the grant in the kernel's terms; an empty `grant_id` gets a new one.
 
@@ -101,7 +102,14 @@ def make_grant(
         constraints=tuple(_constraints(args or {})),
         other_args=other_args,
         **limits_of(budget or {}),
+        approvers=_humans(approvers),
     )
+
+
+def _humans(approvers: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(approvers, str):
+        raise UsageError(f'`{approvers}` is no list of humans; write `("{approvers}",)`')
+    return tuple(approvers)
 
 
 def _constraints(args: Mapping[str, Bounds]) -> Iterator[Constraint]:

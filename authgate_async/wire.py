@@ -25,6 +25,7 @@ __all__ = [
     "WARNING_CODES",
     "Action",
     "AdvanceEpoch",
+    "Approve",
     "Change",
     "Changed",
     "Constraint",
@@ -84,6 +85,7 @@ DENIAL_CODES = (
     "constraint",
     "trust_domain",
     "budget",
+    "approval_required",
 )
 """Every code a kernel can deny with, in the order in which it checks."""
 
@@ -168,7 +170,8 @@ class Verdict(_Array, frozen=True):
     `chains` has, for each request, the ids of the grants that justify it, from the actor's own
     grant up to the root; empty for a public read and throughout a denial. `violations` and
     `warnings` are pairs of code and sentence. `instance` (16 bytes) tells the kernel that decided
-    from any other with its key, such as itself before a restart.
+    from any other with its key, such as itself before a restart. `approvers` are the humans whose
+    approvals a permit rests on; of a denial for want of approvals alone, those who may give them.
     """
 
     action_id: str
@@ -189,6 +192,7 @@ class Verdict(_Array, frozen=True):
     issued_at: _Count
     expires_at: _Count
     instance: bytes
+    approvers: tuple[str, ...] = ()
 
 
 class SignedVerdict(_Array, frozen=True):
@@ -258,6 +262,8 @@ class Grant(_Array, frozen=True):
     domain. All of `constraints` must hold; `other_args` says whether arguments that they do not
     name are free: `any`, `none`, or empty, which is `none` where there are constraints, else `any`.
     The four limits are for all calls that rest on it, or on what is handed on from it, together.
+    Where it names `approvers`, humans enrolled with a key, each such call needs the approval of one
+    of them.
     """
 
     id: str
@@ -278,6 +284,7 @@ class Grant(_Array, frozen=True):
     max_wall_us: _Count = NO_LIMIT
     max_output_bytes: _Count = NO_LIMIT
     max_cost: _Count = NO_LIMIT
+    approvers: tuple[str, ...] = ()
 
 
 class Enrol(_Array, frozen=True, tag="enrol"):
@@ -331,7 +338,22 @@ class AdvanceEpoch(_Array, frozen=True, tag="advance_epoch"):
     to: _Count = 0
 
 
-Change = Enrol | Own | Declare | Register | Delegate | Revoke | AdvanceEpoch
+class Approve(_Array, frozen=True, tag="approve"):
+    """Let one action pass the grants that ask for the approval of `approver`, once.
+
+    `instance` and `action_digest` are those of the verdict that asked; `nonce` is 16 fresh bytes.
+    `signature` is the approver's, over all that stands before it (`docs/rules.md`, section 10).
+    """
+
+    instance: bytes
+    action_digest: bytes
+    approver: str
+    expires_at: _Count
+    nonce: bytes
+    signature: bytes
+
+
+Change = Enrol | Own | Declare | Register | Delegate | Revoke | AdvanceEpoch | Approve
 
 
 class Changed(_Array, frozen=True):

@@ -104,7 +104,7 @@ def _request(explained: Explained) -> _Request:
 
 def _lines(explanation: _Explanation) -> Iterator[str]:
     answer = explanation.answer
-    yield f"action `{answer.id}` is {'permitted' if answer.permitted else 'denied'}"
+    yield f"action `{answer.id}` {_fate(answer)}"
     for rule in explanation.rules:
         yield f"  {rule.code}: {rule.state}"
         yield from (f"    {sentence}" for sentence in rule.sentences)
@@ -112,6 +112,13 @@ def _lines(explanation: _Explanation) -> Iterator[str]:
         yield f"  warning {code}: {sentence}"
     for request in explanation.requests:
         yield from _told(request)
+
+
+def _fate(answer: Answer) -> str:
+    if answer.permitted:
+        return "is permitted"
+    codes = {code for code, _ in answer.violations}
+    return "waits for an approval" if codes == {"approval_required"} else "is denied"
 
 
 def _told(request: _Request) -> Iterator[str]:

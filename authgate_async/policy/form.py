@@ -91,6 +91,13 @@ Cost = Annotated[int, _count("what calls may cost in all, in the tools' own unit
 OtherArgs = Annotated[
     Literal["any", "none"], Meta(description="any or none: whether other arguments are free")
 ]
+Approvers = Annotated[
+    tuple[Name, ...],
+    Meta(
+        description="a list with at least one human who is enrolled with a key",
+        extra_json_schema={"minItems": 1, "maxItems": 16, "uniqueItems": True},
+    ),
+]
 Enabled = Annotated[bool, Meta(description="true if the tool can be called")]
 Source = Annotated[
     str,
@@ -220,6 +227,7 @@ class GrantForm(_Form, frozen=True, kw_only=True):
     args: Args = {}
     other_args: OtherArgs | UnsetType = UNSET
     budget: BudgetForm = BudgetForm()
+    approvers: Approvers | UnsetType = UNSET
 
 
 class ToolForm(_Form, frozen=True, kw_only=True):

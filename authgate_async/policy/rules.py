@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from authgate_async.grants import bound_text, limits_of
 from authgate_async.launchers.protocol import LayerName, Limits
@@ -47,6 +47,9 @@ BUILT_IN = frozenset({"calculator", "file_read", "python_exec", "run_program", "
 MAX_ALTERNATIVES = 64
 """How many grants one holder may have on one resource and scope (`docs/rules.md`, section 1)."""
 
+MAX_APPROVERS = 16
+"""How many humans a grant may name as its approvers (`docs/rules.md`, section 2)."""
+
 MAX_CONSTRAINTS = 64
 """How many constraints a grant may have (`docs/rules.md`, section 8)."""
 
@@ -70,6 +73,7 @@ class _Builder:
         self._file = file
         self._faults = faults
         self._seen: dict[Hashable, Path] = {}
+        self._signers: set[str] = set()
 
     def policy(self) -> Policy:
         tables = ("principals", "resources", "grants", "limits", "tools", "sandbox")
@@ -183,7 +187,9 @@ class _Builder:
 
     def _grants(self, people: Iterable[Principal]) -> tuple[Grant, ...]:
         entries: list[tuple[Path, GrantForm]] = list(self._entries("grants", GrantForm))
+        people = tuple(people)
         known = {(kind, p.name) for p in people for kind in _kinds(p)}
+        self._signers = {p.name for p in people if "human" in _kinds(p) and p.key}
         grants = [self._grant(where, form, known) for where, form in entries]
         ids = {grant.id for grant in grants}
         for (where, form), grant in zip(entries, grants, strict=True):
@@ -218,6 +224,7 @@ class _Builder:
             constraints=tuple(self._constraints((*where, "args"), form.args)),
             other_args=form.other_args or "",
             **limits_of(cast("Budget", msgspec.to_builtins(form.budget))),
+            approvers=self._approvers((*where, "approvers"), form.approvers),
         )
         return self._named(where, form, grant)
 
@@ -280,6 +287,20 @@ class _Builder:
         if why:
             self._faults.add(where, f"`{op}` of `args` {why}; mend it")
         return constraint
+
+    def _approvers(self, where: Path, names: tuple[str, ...] | UnsetType) -> tuple[str, ...]:
+        if not isinstance(names, tuple):
+            return ()
+        if not names:
+            self._faults.add(where, "`approvers` is empty; name a human, or remove it")
+        if len(set(names)) < len(names) or len(names) > MAX_APPROVERS:
+            remedy = f"name each human once, and {MAX_APPROVERS} at most"
+            self._faults.add(where, f"`approvers` has too many names; {remedy}")
+        for name in names:
+            if name not in self._signers:
+                sentence = f"`approvers` names {quote(name)}, who is no human with a key here"
+                self._faults.add(where, f"{sentence}; give that human a `key`")
+        return names
 
     def _expiry(self, where: Path, when: datetime) -> int:
         micros = (when - _UNIX) // timedelta(microseconds=1)

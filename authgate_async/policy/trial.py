@@ -42,7 +42,7 @@ __all__ = ["Trial", "try_policy"]
 
 _SECRET_BYTES = 32
 _MAX_LINKS = 16
-_UNTRIED = frozenset({"constraint", "budget"})
+_UNTRIED = frozenset({"constraint", "budget", "approval_required"})
 
 
 class Trial(msgspec.Struct, frozen=True):
@@ -134,8 +134,8 @@ def _vain(kernel: Kernel, policy: Policy, now: int) -> Iterator[tuple[Path, str]
     answers = kernel.decide(msgspec.msgpack.encode(actions), now, os.urandom(_SECRET_BYTES))
     for index, signed in enumerate(msgspec.msgpack.decode(answers, type=list[SignedVerdict])):
         verdict = msgspec.msgpack.decode(signed.verdict, type=Verdict)
-        # The trial has no arguments, and its calls share the budgets of their ancestors: it says
-        # nothing of these. `conflict` does.
+        # The trial has no arguments, its calls share the budgets of their ancestors, and nobody
+        # approves them: it says nothing of these. `conflict` does, of the first two.
         violations = [told for told in verdict.violations if told[0] not in _UNTRIED]
         if violations:
             grant = policy.grants[index]

@@ -8,6 +8,7 @@ from authgate_async.reference.registry import Principal, Registry, Resource
 from authgate_async.reference.words import principal, resource
 from authgate_async.wire import (
     AdvanceEpoch,
+    Approve,
     Change,
     Changed,
     Declare,
@@ -29,11 +30,11 @@ def apply(registry: Registry, change: Change, now: int) -> Changed:
     """Apply one change, whole or not at all, and say what became of it."""
     code, sentence = _refusal(registry, change, now) or ("", "")
     if not code:
-        _enter(registry, change)
+        _enter(registry, change, now)
     return Changed(code, sentence, registry.epoch)
 
 
-def _enter(registry: Registry, change: Change) -> None:
+def _enter(registry: Registry, change: Change, now: int) -> None:
     match change:
         case Enrol():
             known = Principal(change.key, change.trust_domain)
@@ -49,6 +50,8 @@ def _enter(registry: Registry, change: Change) -> None:
             registry.revoke(change.grant_id)
         case AdvanceEpoch():
             registry.epoch = change.to or registry.epoch + 1
+        case Approve():
+            registry.approvals.enter(change, now)
 
 
 def _refusal(registry: Registry, change: Change, now: int) -> Fault | None:
@@ -71,6 +74,8 @@ def _refusal(registry: Registry, change: Change, now: int) -> Fault | None:
             refusal = _revoke(registry, change)
         case AdvanceEpoch():
             refusal = _advance(registry, change)
+        case Approve():
+            refusal = registry.approvals.refusal(registry, change, now)
     return refusal
 
 
@@ -95,11 +100,24 @@ def _register(registry: Registry, grant: Grant) -> Fault | None:
     who = principal(grant.holder_kind, grant.holder)
     if (grant.holder, grant.holder_kind) not in registry.principals:
         return "unknown_principal", f"{who} is not enrolled"
+    if why := _unable(registry, grant):
+        return "unknown_principal", why
     if registry.alternatives(grant) >= _MAX_ALTERNATIVES:
         what = resource(grant.rtype, grant.name, grant.scope)
         held = f"{who} has {_MAX_ALTERNATIVES} grants on {what} already"
         return "too_many", f"{held}; revoke one first"
     return None
+
+
+def _unable(registry: Registry, grant: Grant) -> str:
+    """Say who of a grant's approvers cannot approve anything; empty if all can."""
+    for name in grant.approvers:
+        known = registry.principals.get((name, "human"))
+        if known is None:
+            return f"{principal('human', name)} is not enrolled"
+        if not known.key:
+            return f"{principal('human', name)} is enrolled without a key, and cannot approve"
+    return ""
 
 
 def _delegate(registry: Registry, change: Delegate, now: int) -> Fault | None:

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from authgate_async.reference.changes import apply
 from authgate_async.reference.malformed import MAX_ENTRIES, in_names, in_request
 from authgate_async.reference.registry import Registry
-from authgate_async.reference.rules import candidates_of, domain_fault, is_open
+from authgate_async.reference.rules import (
+    Case,
+    action_digest,
+    candidates_of,
+    domain_fault,
+    is_open,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -50,7 +56,8 @@ def _explained(registry: Registry, action: Action, now: int) -> Iterator[Explain
         if any(in_request(request, "")):
             continue
         foreign = domain_fault(registry, action, request)
-        found = candidates_of(registry, action, request, now, foreign)
+        case = Case(action, action_digest(action), now)
+        found = candidates_of(registry, case, request, foreign)
         told = [
             Candidate(tuple(grant.id for grant in answer.chain), tuple(answer.faults))
             for answer in found

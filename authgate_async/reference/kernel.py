@@ -46,8 +46,8 @@ class ReferenceKernel:
         _check_number("permit_ttl", permit_ttl)
         self._lock = Lock()
         self._signer = Signer(seed)
-        self._registry = Registry()
         self._instance = instance_of(entropy)
+        self._registry = Registry(self._instance)
         self._desk = Desk(self._signer.public_key, self._instance, self._registry, permit_ttl)
         self._permit_ttl = permit_ttl
         self.public_key = self._signer.public_key

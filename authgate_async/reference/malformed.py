@@ -14,6 +14,7 @@ from authgate_async.wire import (
     OPERATORS,
     Action,
     AdvanceEpoch,
+    Approve,
     Change,
     Constraint,
     Declare,
@@ -35,6 +36,7 @@ _MAX_COMPONENTS = 64
 _MAX_CONFIDENCE = 1_000_000
 _ALL_RIGHTS = 0b1111
 _MAX_BOUND = 4096
+_MAX_APPROVERS = 16
 _CONTROLS = frozenset(map(chr, (*range(0x20), *range(0x7F, 0xA0))))
 
 _Faults = Iterator[str]
@@ -121,6 +123,8 @@ def in_change(change: Change) -> _Faults:
             yield from _text("grant_id", change.grant_id)
         case AdvanceEpoch():
             pass
+        case Approve():
+            yield from _approve(change)
 
 
 def _requests(requests: tuple[Request, ...]) -> _Faults:
@@ -153,6 +157,19 @@ def _declare(change: Declare) -> _Faults:
     yield from _text("trust_domain", change.trust_domain, may_be_empty=True)
 
 
+def _approve(approval: Approve) -> _Faults:
+    yield from _bytes("instance", approval.instance, 16)
+    yield from _bytes("action_digest", approval.action_digest, 32)
+    yield from _text("approver", approval.approver)
+    yield from _bytes("nonce", approval.nonce, 16)
+    yield from _bytes("signature", approval.signature, SIGNATURE_BYTES)
+
+
+def _bytes(field: str, value: bytes, length: int) -> _Faults:
+    if len(value) != length:
+        yield f"`{field}` must have {length} bytes"
+
+
 def _grant(grant: Grant) -> _Faults:
     yield from _text("grant.id", grant.id)
     yield from _text("grant.holder", grant.holder)
@@ -175,6 +192,10 @@ def _constraints(grant: Grant) -> _Faults:
         yield from _constraint(f"grant.constraints[{place}]", constraint)
     if grant.other_args not in {"", "any", "none"}:
         yield "`grant.other_args` must be empty, `any` or `none`"
+    if len(grant.approvers) > _MAX_APPROVERS:
+        yield f"`grant.approvers` has more than {_MAX_APPROVERS} entries"
+    for place, name in enumerate(grant.approvers):
+        yield from _text(f"grant.approvers[{place}]", name)
 
 
 def _constraint(place: str, constraint: Constraint) -> _Faults:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import NamedTuple
 
+from authgate_async.reference.approvals import Approvals
 from authgate_async.reference.budget import Ledger
 from authgate_async.reference.scope import covering
 from authgate_async.wire import Grant, Right
@@ -40,7 +41,7 @@ _Held = tuple[str, str, str, str, str]
 class Registry:
     """Tables that answer a decision's questions by lookup."""
 
-    def __init__(self) -> None:
+    def __init__(self, instance: bytes = b"") -> None:
         self.principals: dict[tuple[str, str], Principal] = {}
         self.owners: dict[str, str] = {}
         self.resources: dict[tuple[str, str], Resource] = {}
@@ -48,6 +49,7 @@ class Registry:
         self.revoked: set[str] = set()
         self.epoch = 0
         self.ledger = Ledger()
+        self.approvals = Approvals(instance)
         self._held: defaultdict[_Held, list[Entered]] = defaultdict(list)
         self._writers: defaultdict[_Place, list[Entered]] = defaultdict(list)
 

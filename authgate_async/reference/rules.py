@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer",
+    "Case",
     "Moment",
     "action_digest",
     "candidates_of",
@@ -57,12 +58,22 @@ class Moment(NamedTuple):
     instance: bytes
 
 
+class Case(NamedTuple):
+    """An action, its digest, and the time at which it is judged."""
+
+    action: Action
+    digest: bytes
+    now: int
+
+
 class Answer(NamedTuple):
     """What became of one request: faults, or the chain that justifies it (none if public)."""
 
     request: Request
     faults: list[Fault]
     chain: list[Grant]
+    unapproved: list[Grant] = []  # noqa: RUF012 - never changed
+    """The grants that ask for an approval that is missing; their faults come last."""
 
     @property
     def confidence(self) -> int:
@@ -86,7 +97,8 @@ def decide(registry: Registry, action: Action, moment: Moment) -> Verdict:
     """Judge an action by every rule, and collect every violation."""
     digest = action_digest(action)
     named = not any(in_names(action))
-    answers = list(_answers(registry, action, moment.now)) if named else []
+    case = Case(action, digest, moment.now)
+    answers = list(_answers(registry, case)) if named else []
     violations = [("malformed", sentence) for sentence in in_action(action)]
     violations += _flags(action)
     if named:
@@ -96,8 +108,12 @@ def decide(registry: Registry, action: Action, moment: Moment) -> Verdict:
     confidence = min((answer.confidence for answer in answers), default=0) if permitted else 0
     contested = _contested(registry, action, answers, moment.now)
     told = cut(action)
-    end = _end(answers, moment.expires_at) if permitted else moment.expires_at
+    given = list(_given(registry, case, answers)) if permitted else []
+    end = _end(answers, given, moment.expires_at) if permitted else moment.expires_at
+    approvers = [who for who, _ in given] or _asked(answers, len(violations))
     if permitted:
+        if given:
+            registry.approvals.spend(digest)
         links = (grant for answer in answers for grant in answer.chain)
         registry.ledger.hold(moment.nonce, links, action, end)
     return Verdict(
@@ -119,13 +135,30 @@ def decide(registry: Registry, action: Action, moment: Moment) -> Verdict:
         issued_at=moment.now,
         expires_at=end,
         instance=moment.instance,
+        approvers=tuple(dict.fromkeys(approvers)),
     )
 
 
-def _end(answers: list[Answer], latest: int) -> int:
-    """When a permit ends: with the first of the grants that it rests on, or else at `latest`."""
+def _end(answers: list[Answer], given: list[tuple[str, int]], latest: int) -> int:
+    """When a permit ends: with the first thing that it rests on, or else at `latest`."""
     grants = (grant for answer in answers for grant in answer.chain)
-    return min([latest, *(grant.expires_at for grant in grants if grant.expires_at)])
+    approved = (end for _, end in given)
+    return min([latest, *approved, *(grant.expires_at for grant in grants if grant.expires_at)])
+
+
+def _given(registry: Registry, case: Case, answers: list[Answer]) -> Iterator[tuple[str, int]]:
+    """The approvals that justified requests rest on, each with its end."""
+    for grant in (grant for answer in answers for grant in answer.chain if grant.approvers):
+        approval = registry.approvals.of(case.digest, grant.approvers, case.now)
+        if approval is not None:
+            yield approval
+
+
+def _asked(answers: list[Answer], violations: int) -> list[str]:
+    """Who may give what is missing, if nothing but approvals is."""
+    unapproved = [grant for answer in answers for grant in answer.unapproved]
+    missing = len(unapproved) == violations
+    return [name for grant in unapproved for name in grant.approvers] if missing else []
 
 
 def _ids(chain: list[Grant]) -> tuple[str, ...]:
@@ -168,24 +201,25 @@ def _impostor(registry: Registry, action: Action, digest: bytes) -> str:
     return ""
 
 
-def _answers(registry: Registry, action: Action, now: int) -> Iterator[Answer]:
+def _answers(registry: Registry, case: Case) -> Iterator[Answer]:
     """The answer to each request that is well formed."""
-    for request in action.requests[:MAX_ENTRIES]:
+    for request in case.action.requests[:MAX_ENTRIES]:
         if not any(in_request(request, "")):
-            yield _answer(registry, action, request, now)
+            yield _answer(registry, case, request)
 
 
-def _answer(registry: Registry, action: Action, request: Request, now: int) -> Answer:
+def _answer(registry: Registry, case: Case, request: Request) -> Answer:
+    action = case.action
     foreign = domain_fault(registry, action, request)
     public = request.right == Right.READ and _is_public(registry, request)
     if not foreign and is_open(registry, request):
         return Answer(request, [], [])
-    candidates = list(candidates_of(registry, action, request, now, foreign))
+    candidates = list(candidates_of(registry, case, request, foreign))
     sound = [answer for answer in candidates if not answer.faults]
     if sound:
         return max(sound, key=lambda answer: answer.confidence)
     if candidates:
-        return min(candidates, key=lambda answer: len(answer.faults))
+        return min(candidates, key=_distance)
     if public and foreign:
         return Answer(request, foreign, [])
     who = principal(action.kind, action.actor)
@@ -194,21 +228,35 @@ def _answer(registry: Registry, action: Action, request: Request, now: int) -> A
     return Answer(request, [("no_grant", sentence)], [])
 
 
+def _distance(answer: Answer) -> tuple[int, int]:
+    """How far a grant is from permitting: what only needs an approval comes first."""
+    return len(answer.faults) - len(answer.unapproved), len(answer.unapproved)
+
+
 def candidates_of(
-    registry: Registry, action: Action, request: Request, now: int, foreign: list[Fault]
+    registry: Registry, case: Case, request: Request, foreign: list[Fault]
 ) -> Iterator[Answer]:
     """Each grant that covers the request, in order of entry, with its faults."""
+    action = case.action
     min_epoch = max(registry.epoch, action.min_epoch)
     place = (request.rtype, request.name, request.scope)
     for entered in registry.held(action.actor, action.kind, *place):
         grant = entered.grant
         if grant.rights & request.right:
-            chain = walk(registry, grant, now, min_epoch)
+            chain = walk(registry, grant, case.now, min_epoch)
             broken = [("constraint", why) for why in forbidden(chain.links, action.args)]
             beyond = [] if grant.cross_domain else foreign
             lacking = registry.ledger.lacking(chain.links, action)
-            faults = chain.faults + broken + beyond + lacking
-            yield Answer(request, faults, chain.links)
+            unapproved = registry.approvals.lacking(case.digest, chain.links, case.now)
+            missing = [_missing(grant, case.digest) for grant in unapproved]
+            faults = chain.faults + broken + beyond + lacking + missing
+            yield Answer(request, faults, chain.links, unapproved)
+
+
+def _missing(grant: Grant, digest: bytes) -> Fault:
+    who = " or ".join(principal("human", name) for name in grant.approvers)
+    sentence = f"grant `{grant.id}` requires an approval of digest {digest.hex()} by {who}"
+    return "approval_required", sentence
 
 
 def is_open(registry: Registry, request: Request) -> bool:

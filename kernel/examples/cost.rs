@@ -119,6 +119,7 @@ fn enter(kernel: &Kernel, agents: &[String]) -> Result<(), KernelError> {
                     max_wall_us: MAX_INT,
                     max_output_bytes: MAX_INT,
                     max_cost: MAX_INT,
+                    approvers: Vec::new(),
                 };
                 Change::Register(Register { grant })
             })

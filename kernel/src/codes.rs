@@ -48,6 +48,8 @@ codes! {
         TrustDomain = "trust_domain",
         /// A grant has not enough left.
         Budget = "budget",
+        /// A human has to approve first.
+        ApprovalRequired = "approval_required",
     }
 }
 
@@ -88,6 +90,12 @@ codes! {
         UnknownPrincipal = "unknown_principal",
         /// A ceiling is reached.
         TooMany = "too_many",
+        /// An approval is not signed by whose it says, for this kernel.
+        ApprovalForged = "approval_forged",
+        /// An approval has ended.
+        ApprovalExpired = "approval_expired",
+        /// An approval was given before.
+        ApprovalUsed = "approval_used",
     }
 }
 

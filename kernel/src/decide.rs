@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use sha2::{Digest, Sha256};
 
+use crate::approval::Approvals;
 use crate::budget::{Ledger, needs};
 use crate::chain::Links;
 use crate::codec::{MAX_INT, Writer};
@@ -11,8 +12,8 @@ use crate::codes::Denial;
 use crate::registry::{Number, Record, Registry, right};
 use crate::rules::no_grant::Justified;
 use crate::rules::{
-    Case, Findings, MAX_ENTRIES, budget, contested_write, forbidden_flag, identity_mismatch,
-    low_confidence, machine_dominion, malformed, no_grant, unowned_machine,
+    Case, Findings, MAX_ENTRIES, approval, budget, contested_write, forbidden_flag,
+    identity_mismatch, low_confidence, machine_dominion, malformed, no_grant, unowned_machine,
 };
 use crate::tree::Hash;
 use crate::wire::{Action, Request, Verdict};
@@ -26,6 +27,12 @@ pub(crate) struct Moment<'a> {
     pub(crate) permit_ttl: u64,
     pub(crate) entropy: &'a [u8; 32],
     pub(crate) instance: &'a [u8; 16],
+}
+
+/// What a permit takes from.
+pub(crate) struct Stores<'a> {
+    pub(crate) ledger: &'a mut Ledger,
+    pub(crate) approvals: &'a mut Approvals,
 }
 
 /// What the requests came to.
@@ -42,7 +49,7 @@ struct Outcome<'a> {
 /// cleared first.
 pub(crate) fn decide<'a>(
     registry: &'a Registry,
-    ledger: &mut Ledger,
+    stores: &mut Stores<'_>,
     action: &'a Action<'a>,
     index: u32,
     moment: Moment<'a>,
@@ -50,7 +57,8 @@ pub(crate) fn decide<'a>(
 ) -> Verdict<'a> {
     let args_digest: Hash = Sha256::digest(action.args).into();
     let digest = digest(action, &args_digest, scratch);
-    let case = Case::new(registry, ledger, action, &digest, moment.now);
+    let held = (&*stores.ledger, &*stores.approvals);
+    let case = Case::new(registry, held, action, &digest, moment.now);
     let mut findings = Findings::default();
     let flaws = malformed::in_action(action, |flaw| findings.deny(Denial::Malformed, flaw));
     let is_malformed = !findings.violations.is_empty();
@@ -72,12 +80,24 @@ pub(crate) fn decide<'a>(
     }
     let mut expires_at = moment.now.saturating_add(moment.permit_ttl).min(MAX_INT);
     let nonce = nonce(moment.entropy, index);
+    let mut approvers = Vec::new();
     if permitted {
         expires_at = expires_at.min(outcome.until);
         let charged = budget::charged(&case, &outcome.links);
-        if !charged.is_empty() {
-            ledger.hold(nonce, charged, needs(action), expires_at);
+        for (approver, end) in approval::given(&case, &outcome.links) {
+            expires_at = expires_at.min(end);
+            approvers.push(approver);
         }
+        if !approvers.is_empty() {
+            stores.approvals.spend(&digest);
+        }
+        if !charged.is_empty() {
+            stores
+                .ledger
+                .hold(nonce, charged, needs(action), expires_at);
+        }
+    } else if findings.lacks_only(Denial::ApprovalRequired) {
+        approvers = findings.approvers;
     }
     let mut verdict = Verdict {
         action_id: action.id,
@@ -102,11 +122,24 @@ pub(crate) fn decide<'a>(
         issued_at: moment.now,
         expires_at,
         instance: Cow::Borrowed(moment.instance),
+        approvers: names(registry, &approvers),
     };
     if is_malformed {
         malformed::cut(&mut verdict);
     }
     verdict
+}
+
+/// The names of some principals, each once.
+fn names<'a>(registry: &'a Registry, numbers: &[Number]) -> Vec<&'a str> {
+    let mut names = Vec::new();
+    for number in numbers {
+        let name = registry.name(*number);
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
 }
 
 /// The action's digest, as section 3 of the rules has it.

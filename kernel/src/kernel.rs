@@ -6,10 +6,11 @@ use ahash::RandomState;
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use sha2::{Digest, Sha256};
 
+use crate::approval::Approvals;
 use crate::budget::Ledger;
 use crate::codec::{MAX_INT, Writer};
 use crate::codes::Refusal;
-use crate::decide::{Moment, decide};
+use crate::decide::{Moment, Stores, decide};
 use crate::error::KernelError;
 use crate::permit::{Batch, Seal, verified};
 use crate::redeem::{Seals, Spent};
@@ -28,6 +29,7 @@ pub struct Kernel {
     spent: Mutex<Spent>,
     seals: Mutex<Seals>,
     ledger: Mutex<Ledger>,
+    approvals: Mutex<Approvals>,
 }
 
 impl Kernel {
@@ -50,6 +52,7 @@ impl Kernel {
             registry: RwLock::new(Registry::new(&hasher)),
             spent: Mutex::new(Spent::new(permit_ttl, hasher.clone())),
             ledger: Mutex::new(Ledger::new(&hasher)),
+            approvals: Mutex::new(Approvals::new(instance(entropy), &hasher)),
             seals: Mutex::new(Seals::new(hasher)),
         })
     }
@@ -103,8 +106,17 @@ impl Kernel {
             unused = Ledger::unused();
             &mut unused
         };
+        let (mut approved, mut none);
+        let approvals = if registry.has_approvers() {
+            approved = self.approvals.lock().map_err(|_| KernelError::Poisoned)?;
+            &mut *approved
+        } else {
+            none = Approvals::unused();
+            &mut none
+        };
+        let mut stores = Stores { ledger, approvals };
         for (index, action) in (0..).zip(actions) {
-            let verdict = decide(&registry, ledger, action, index, moment, &mut scratch);
+            let verdict = decide(&registry, &mut stores, action, index, moment, &mut scratch);
             batch.push(&verdict);
         }
         Ok(batch)
@@ -213,8 +225,9 @@ impl Kernel {
         in_range("now", now)?;
         let changes: Vec<Change<'_>> = decode(changes)?;
         let mut registry = self.registry.write().map_err(|_| KernelError::Poisoned)?;
+        let mut approvals = self.approvals.lock().map_err(|_| KernelError::Poisoned)?;
         let results = changes.iter().map(|change| {
-            let refused = registry.apply(change, now).err();
+            let refused = registry.apply(&mut approvals, change, now).err();
             let (code, sentence) =
                 refused.map_or_else(Default::default, |why| (why.code, why.sentence));
             Changed {

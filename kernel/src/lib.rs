@@ -8,6 +8,7 @@
 //! | `kernel` | the door: decide, redeem, change; owns the locks |
 //! | `decide` | one action through every rule |
 //! | `rules` | the rules, a file each |
+//! | `approval` | what humans approved, each good once |
 //! | `budget` | what grants may use in all, and what is used |
 //! | `chain` | delegation chains and their faults |
 //! | `constraints` | what a grant says about arguments |
@@ -22,6 +23,7 @@
 //! | `json` | `verify_json`, for other languages |
 #![forbid(unsafe_code)]
 
+mod approval;
 mod budget;
 mod chain;
 pub mod codec;

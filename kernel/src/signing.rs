@@ -4,7 +4,9 @@ use base64ct::{Base64, Encoding as _};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use sha2::{Digest, Sha256};
 
+use crate::codec::Writer;
 use crate::tree::Hash;
+use crate::wire::Approve;
 
 /// The bytes under a signature: a context, a zero byte, a body; or a checkpoint's text, which has no
 /// zero byte. No two can be confused.
@@ -23,6 +25,14 @@ impl Statement {
     #[must_use]
     pub fn action(digest: &Hash) -> Self {
         Self::new("authgate_async action v1", &[digest])
+    }
+
+    /// What a human signs who approves an action.
+    #[must_use]
+    pub fn approval(approval: &Approve<'_>) -> Self {
+        let mut body = Writer::default();
+        approval.write_signed(&mut body);
+        Self::new("authgate_async approval v1", &[&body.out])
     }
 
     /// What a kernel signs for the tree over a batch.

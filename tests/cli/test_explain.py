@@ -80,6 +80,20 @@ def test_a_denial_names_the_rules_that_failed(explain: Any) -> None:
     assert f"    constraint: {sentence}" in plain.out
 
 
+def test_what_only_lacks_an_approval_is_said_to_wait(explain: Any, policy: Path) -> None:
+    """The grant, who may approve and the digest are named; it is no permit yet."""
+    key = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+    text = policy.read_text().replace('name = "ann"', f'name = "ann"\nkey = "{key}"')
+    policy.write_text(text.replace('id = "root"', 'id = "root"\napprovers = ["ann"]'))
+    plain, found = explain(SUM)
+    assert plain.status == Exit.DENIED
+    assert plain.out.startswith("action `1` waits for an approval\n")
+    [[code, sentence]] = found["requests"][0]["grants"][0]["faults"]
+    assert code == "approval_required"
+    assert sentence.startswith("grant `root` requires an approval of digest ")
+    assert sentence.endswith(" by human `ann`")
+
+
 def test_requests_without_a_grant_and_public_ones_say_so(explain: Any) -> None:
     """Each request is told by itself."""
     asked = [

@@ -27,6 +27,8 @@ owner = "ann"
 name = "ann"
 kind = "human"
 """
+KEY = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+"""The public key of RFC 8032's first test."""
 FIRST = PEOPLE.count("\n") + 1
 
 
@@ -99,6 +101,32 @@ def test_a_budget_reaches_the_kernel_in_its_units(write: Write) -> None:
     (grant,) = load(write(text)).grants
     limits = (grant.max_calls, grant.max_wall_us, grant.max_output_bytes, grant.max_cost)
     assert limits == (3, 1_500_000, NO_LIMIT, 0)
+
+
+def test_approvers_reach_the_kernel(write: Write) -> None:
+    """Humans with a key are named in their order, and by content in an id that is made."""
+    text = PEOPLE + f'key = "{KEY}"\n'
+    (grant, free) = load(write(text + _grant(approvers='["ann"]') + _grant())).grants
+    assert (grant.approvers, free.approvers) == (("ann",), ())
+    assert grant.id != free.id
+
+
+@pytest.mark.parametrize(
+    ("approvers", "sentence"),
+    [
+        ('["bot"]', "`approvers` names `bot`, who is no human with a key here; give"),
+        ('["eve"]', "`approvers` names `eve`, who is no human with a key here; give"),
+        ('["x"]', "`approvers` names `x`, who is no human with a key here; give"),
+        ("[]", "`approvers` is empty; name a human, or remove it"),
+        ('["ann", "ann"]', "`approvers` has too many names; name each human once, and 16 at most"),
+        ('"ann"', "`approvers` is a string; give a list"),
+    ],
+)
+def test_a_fault_of_approvers_is_told(write: Write, approvers: str, sentence: str) -> None:
+    """Whoever could never approve is told before anything waits for them."""
+    text = PEOPLE + f'key = "{KEY}"\n[[principals]]\nname = "eve"\nkind = "human"\n'
+    [(_, told)] = _sentences(write, text + _grant(approvers=approvers))
+    assert told.startswith(sentence)
 
 
 BAD_ARGS = [

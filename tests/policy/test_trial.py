@@ -47,3 +47,10 @@ def test_programs_of_other_tools_are_not_doubted(write: Write) -> None:
     """Where `run_program` is off, a program may be whatever another tool calls so."""
     path = write(GRANT.format("no-such-program") + "[tools.run_program]\nenabled = false\n")
     assert _doubts(path) == []
+
+
+def test_a_grant_that_waits_for_an_approval_is_not_doubted(write: Write) -> None:
+    """That nobody approved the trial says nothing of the grant."""
+    key = 'key = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"\n'
+    text = GRANT.format("sh").replace("[[principals]]", 'approvers = ["ann"]\n[[principals]]')
+    assert _doubts(write(text + key)) == []

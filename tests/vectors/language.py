@@ -139,7 +139,7 @@ def grant(
     kind: str = "machine",
     rtype: str = "folder",
     name: str = "notes",
-    **more: int | str | bool,
+    **more: int | str | bool | tuple[str, ...],
 ) -> Grant:
     """Make a grant; on `folder:notes` to the machine `bot`, unless told otherwise."""
     return msgspec.structs.replace(
@@ -161,7 +161,7 @@ def act(*requests: Request, **fields: object) -> Action:
     return msgspec.structs.replace(action, **fields)
 
 
-def changed_grant(base: Grant, **fields: int | str | bool) -> Grant:
+def changed_grant(base: Grant, **fields: int | str | bool | tuple[str, ...]) -> Grant:
     """Copy a grant with some fields different."""
     return msgspec.structs.replace(base, **fields)
 

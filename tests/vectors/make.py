@@ -42,6 +42,7 @@ TOPICS = (
     "chains",
     "bounds",
     "budgets",
+    "approvals",
     "constraints",
     "changes",
     "resources",
@@ -77,6 +78,7 @@ def readable(verdict: Verdict) -> dict[str, Any]:
         "confidence": verdict.confidence,
         "requires_human_arbitration": verdict.requires_human_arbitration,
         "chains": [list(chain) for chain in verdict.chains],
+        "approvers": list(verdict.approvers),
     }
 
 

@@ -26,6 +26,9 @@ CHANGE_CODES = {
     "attenuation",
     "expired",
     "epoch_stale",
+    "approval_forged",
+    "approval_expired",
+    "approval_used",
 }
 MODULES = {"rust": "authgate_async._native", "python": "authgate_async.reference"}
 
@@ -74,7 +77,7 @@ def _readable(op: str, output: bytes) -> Any:
         return items
     verdicts = [msgspec.msgpack.decode(item[0], type=wire.Verdict) for item in items]
     fields = ["permitted", "violations", "warnings", "confidence"]
-    fields += ["requires_human_arbitration", "chains"]
+    fields += ["requires_human_arbitration", "chains", "approvers"]
     readable = [{field: getattr(verdict, field) for field in fields} for verdict in verdicts]
     return json.loads(json.dumps(readable))
 

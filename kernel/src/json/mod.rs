@@ -179,6 +179,7 @@ fn claims<'a>(document: &'a Document, ids: &'a [String]) -> impl Iterator<Item =
                 max_wall_us: NO_LIMIT,
                 max_output_bytes: NO_LIMIT,
                 max_cost: NO_LIMIT,
+                approvers: Vec::new(),
             };
             (
                 format!("registry.claims[{place}]"),

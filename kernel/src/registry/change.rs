@@ -5,6 +5,7 @@ use ed25519_dalek::VerifyingKey;
 use super::{
     Full, Kind, NO_DOMAIN, NONE, Nature, Number, Principal, Record, Registry, next_number, right,
 };
+use crate::approval::Approvals;
 use crate::budget::{self, NO_LIMIT};
 use crate::chain::{self, MAX_LINKS, Terms};
 use crate::codec::MAX_INT;
@@ -24,14 +25,14 @@ pub(crate) struct Refused {
 }
 
 impl Refused {
-    fn denial(code: Denial, sentence: String) -> Self {
+    pub(crate) fn denial(code: Denial, sentence: String) -> Self {
         Self {
             code: code.text(),
             sentence,
         }
     }
 
-    fn new(code: ChangeRefusal, sentence: String) -> Self {
+    pub(crate) fn new(code: ChangeRefusal, sentence: String) -> Self {
         Self {
             code: code.text(),
             sentence,
@@ -48,7 +49,12 @@ impl From<Full> for Refused {
 
 impl Registry {
     /// Makes one change, whole or not at all.
-    pub(crate) fn apply(&mut self, change: &Change<'_>, now: u64) -> Result<(), Refused> {
+    pub(crate) fn apply(
+        &mut self,
+        approvals: &mut Approvals,
+        change: &Change<'_>,
+        now: u64,
+    ) -> Result<(), Refused> {
         if let Some(flaw) = malformed::in_change(change) {
             return Err(Refused::denial(Denial::Malformed, flaw));
         }
@@ -77,6 +83,7 @@ impl Registry {
             }
             Change::Revoke(change) => self.revoke(change.grant_id),
             Change::AdvanceEpoch(change) => self.advance_epoch(change.to),
+            Change::Approve(change) => approvals.take(self, change, now),
         }
     }
 
@@ -97,6 +104,17 @@ impl Registry {
             let sentence = format!("{} is not enrolled", principal(kind.text(), name));
             Refused::new(ChangeRefusal::UnknownPrincipal, sentence)
         })
+    }
+
+    /// The number of a human with a key.
+    pub(crate) fn may_approve(&self, name: &str) -> Result<Number, Refused> {
+        let number = self.find_enrolled(Kind::Human, name)?;
+        if self.principal(number).is_some_and(|one| one.key.is_some()) {
+            return Ok(number);
+        }
+        let who = principal(Kind::Human.text(), name);
+        let sentence = format!("{who} is enrolled without a key, and cannot approve");
+        Err(Refused::new(ChangeRefusal::UnknownPrincipal, sentence))
     }
 
     fn enrol(&mut self, change: &Enrol<'_>) -> Result<(), Refused> {
@@ -143,6 +161,9 @@ impl Registry {
         // A kind that does not parse was refused as malformed.
         let kind = Kind::parse(grant.holder_kind).unwrap_or(Kind::Machine);
         let holder = self.find_enrolled(kind, grant.holder)?;
+        for name in &grant.approvers {
+            self.may_approve(name)?;
+        }
         let place = self
             .find_resource(grant.rtype, grant.name)
             .zip(self.find_scope(grant.scope));
@@ -222,6 +243,7 @@ impl Registry {
         let mut record = Record::new(holder, resource, scope);
         record.constraints = constraints;
         record.limits = self.enter_limits(grant)?;
+        record.approvers = self.enter_approvers(grant)?;
         record.expires_at = grant.expires_at;
         record.epoch = grant.epoch;
         record.rights = low_bits(grant.rights);
@@ -241,6 +263,17 @@ impl Registry {
         }
         let number = next_number(self.limits.len())?;
         self.limits.push(limits);
+        Ok(number)
+    }
+
+    fn enter_approvers(&mut self, grant: &Grant<'_>) -> Result<Number, Refused> {
+        if grant.approvers.is_empty() {
+            return Ok(NONE);
+        }
+        let number = next_number(self.approvers.len())?;
+        let approvers = grant.approvers.iter().map(|name| self.may_approve(name));
+        let approvers = approvers.collect::<Result<_, _>>()?;
+        self.approvers.push(approvers);
         Ok(number)
     }
 

@@ -25,6 +25,8 @@ pub(crate) struct Record {
     next: Number,
     /// The number of its limits, or `NONE`.
     pub(crate) limits: Number,
+    /// The number of its approvers, or `NONE`.
+    pub(crate) approvers: Number,
     /// The number of its constraints, or `NONE`.
     pub(crate) constraints: Number,
     pub(crate) confidence: u32,
@@ -46,6 +48,7 @@ impl Record {
             parent: NONE,
             next: NONE,
             limits: NONE,
+            approvers: NONE,
             constraints: NONE,
             confidence: 0,
             rights: 0,

@@ -24,6 +24,8 @@ use names::Names;
 use shared::Shared;
 use writers::Writers;
 
+pub(crate) use change::Refused;
+
 /// The number of a principal, a resource, a scope, a trust domain, or a grant (in order of entry).
 pub(crate) type Number = u32;
 
@@ -111,6 +113,7 @@ pub(crate) struct Registry {
     pub(crate) grants: Grants,
     constraints: Shared,
     limits: Vec<Amounts>,
+    approvers: Vec<Box<[Number]>>,
     writers: Writers,
     epoch: u64,
 }
@@ -133,6 +136,7 @@ impl Registry {
             grants: Grants::new(names(), hasher.clone()),
             constraints: Shared::new(names()),
             limits: Vec::new(),
+            approvers: Vec::new(),
             writers: Writers::new(hasher.clone()),
             epoch: 0,
         }
@@ -192,6 +196,22 @@ impl Registry {
         !self.limits.is_empty()
     }
 
+    /// Who may give the approval that a grant asks for; `None` if it asks for none.
+    pub(crate) fn approvers(&self, grant: Number) -> Option<&[Number]> {
+        let number = self.grants.get(grant)?.approvers;
+        self.approvers.get(number as usize).map(Box::as_ref)
+    }
+
+    /// Whether any grant ever asked for one.
+    pub(crate) const fn has_approvers(&self) -> bool {
+        !self.approvers.is_empty()
+    }
+
+    /// The name of a principal.
+    pub(crate) fn name(&self, principal: Number) -> &str {
+        self.names.get(principal)
+    }
+
     /// Whether anybody but `known` may write to the resource at exactly this scope.
     pub(crate) fn is_contested(
         &self,
@@ -219,6 +239,12 @@ impl Registry {
             + self.grants.footprint()
             + self.constraints.footprint()
             + self.limits.capacity() * size_of::<Amounts>()
+            + self.approvers.capacity() * size_of::<Box<[Number]>>()
+            + self
+                .approvers
+                .iter()
+                .map(|one| size_of_val(&**one))
+                .sum::<usize>()
             + self.writers.footprint()
     }
 }

@@ -185,6 +185,7 @@ mod tests {
 
     use super::super::Registry;
     use super::*;
+    use crate::approval::Approvals;
     use crate::budget::NO_LIMIT;
     use crate::wire::{Change, Enrol, Grant, Register};
 
@@ -199,7 +200,10 @@ mod tests {
                 key: &[],
                 trust_domain,
             };
-            assert_eq!(registry.apply(&Change::Enrol(enrol), 0), Ok(()));
+            assert_eq!(
+                registry.apply(&mut Approvals::unused(), &Change::Enrol(enrol), 0),
+                Ok(())
+            );
             let grant = Grant {
                 id: name,
                 holder: name,
@@ -219,9 +223,14 @@ mod tests {
                 max_wall_us: NO_LIMIT,
                 max_output_bytes: NO_LIMIT,
                 max_cost: NO_LIMIT,
+                approvers: Vec::new(),
             };
             assert_eq!(
-                registry.apply(&Change::Register(Register { grant }), 0),
+                registry.apply(
+                    &mut Approvals::unused(),
+                    &Change::Register(Register { grant }),
+                    0
+                ),
                 Ok(())
             );
         }
@@ -252,7 +261,10 @@ mod tests {
     fn a_new_epoch_leaves_no_writer_of_an_old_one() {
         let mut registry = crowd(50);
         let advance = crate::wire::AdvanceEpoch { to: 1 };
-        assert_eq!(registry.apply(&Change::AdvanceEpoch(advance), 0), Ok(()));
+        assert_eq!(
+            registry.apply(&mut Approvals::unused(), &Change::AdvanceEpoch(advance), 0),
+            Ok(())
+        );
         assert_eq!(search(&registry, 0, &[]), (0, false));
         assert!(registry.writers.seats.is_empty());
     }

@@ -5,7 +5,7 @@ use crate::codes::FLAGS;
 use crate::constraints::{self, MAX_ARGS};
 use crate::registry::{Kind, right};
 use crate::signing::{is_strict, parse_key};
-use crate::wire::{Action, Change, Constraint, Grant, Request, Verdict};
+use crate::wire::{Action, Approve, Change, Constraint, Grant, Request, Verdict};
 
 const MAX_NAME: usize = 256;
 const MAX_SCOPE: usize = 4096;
@@ -13,6 +13,7 @@ const MAX_BOUND: usize = 4096;
 const MAX_COMPONENTS: usize = 64;
 const OPERATORS: &str = "must be eq, one_of, all_in, prefix, regex, not_regex, le, ge, max_len, \
                          absent, subpath or host";
+const MAX_APPROVERS: usize = 16;
 const MAX_CONFIDENCE: u64 = 1_000_000;
 
 /// Why a field is wrong.
@@ -138,6 +139,7 @@ pub(crate) fn in_change(change: &Change<'_>) -> Option<String> {
             .or_else(|| first(&[("by", name(change.by)), ("by_kind", kind(change.by_kind))])),
         Change::Revoke(change) => first(&[("grant_id", name(change.grant_id))]),
         Change::AdvanceEpoch(_) => None,
+        Change::Approve(change) => in_approval(change),
     }
 }
 
@@ -179,6 +181,34 @@ fn in_grant(grant: &Grant<'_>) -> Option<String> {
             let why = odd_others.then_some("must be empty, `any` or `none`");
             first(&[("grant.other_args", why)])
         })
+        .or_else(|| {
+            let many = grant.approvers.len() > MAX_APPROVERS;
+            first(&[(
+                "grant.approvers",
+                many.then_some("has more than 16 entries"),
+            )])
+        })
+        .or_else(|| {
+            let mut approvers = grant.approvers.iter().enumerate();
+            approvers.find_map(|(place, one)| {
+                first(&[(&format!("grant.approvers[{place}]"), name(one))])
+            })
+        })
+}
+
+fn in_approval(approval: &Approve<'_>) -> Option<String> {
+    let size = |bytes: &[u8], length, why| (bytes.len() != length).then_some(why);
+    let (half, hash) = ("must have 16 bytes", "must have 32 bytes");
+    first(&[
+        ("instance", size(approval.instance, 16, half)),
+        ("action_digest", size(approval.action_digest, 32, hash)),
+        ("approver", name(approval.approver)),
+        ("nonce", size(approval.nonce, 16, half)),
+        (
+            "signature",
+            size(approval.signature, 64, "must have 64 bytes"),
+        ),
+    ])
 }
 
 fn in_constraint(place: usize, constraint: &Constraint<'_>) -> Option<String> {

@@ -7,11 +7,13 @@
 //! - `constraint`: the arguments, against each grant of a chain
 //! - `trust_domain`: the actor's domain against the resource's
 //! - `budget`: what is left of each grant of a chain
+//! - `approval`: what humans approved, for the grants of a chain that ask for it
 //! - `contested_write`, `low_confidence`: the warnings
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
+use crate::approval::Approvals;
 use crate::budget::Ledger;
 use crate::codes::{Denial, Warning};
 use crate::constraints::Arguments;
@@ -19,6 +21,7 @@ use crate::registry::{Kind, Number, Principal, Registry};
 use crate::tree::Hash;
 use crate::wire::{Action, Finding};
 
+pub(crate) mod approval;
 pub(crate) mod budget;
 pub(crate) mod constraint;
 pub(crate) mod contested_write;
@@ -38,6 +41,7 @@ pub(crate) const MAX_ENTRIES: usize = 64;
 pub(crate) struct Case<'a> {
     pub(crate) registry: &'a Registry,
     pub(crate) ledger: &'a Ledger,
+    pub(crate) approvals: &'a Approvals,
     pub(crate) action: &'a Action<'a>,
     pub(crate) digest: &'a Hash,
     pub(crate) now: u64,
@@ -51,7 +55,7 @@ pub(crate) struct Case<'a> {
 impl<'a> Case<'a> {
     pub(crate) fn new(
         registry: &'a Registry,
-        ledger: &'a Ledger,
+        (ledger, approvals): (&'a Ledger, &'a Approvals),
         action: &'a Action<'a>,
         digest: &'a Hash,
         now: u64,
@@ -61,6 +65,7 @@ impl<'a> Case<'a> {
         Self {
             registry,
             ledger,
+            approvals,
             action,
             digest,
             now,
@@ -91,11 +96,19 @@ impl<'a> Case<'a> {
 pub(crate) struct Findings {
     pub(crate) violations: Vec<Finding<'static>>,
     pub(crate) warnings: Vec<Finding<'static>>,
+    /// Who may give the approvals that are missing.
+    pub(crate) approvers: Vec<Number>,
 }
 
 impl Findings {
     pub(crate) fn deny(&mut self, code: Denial, sentence: String) {
         self.violations.push((code.text(), Cow::Owned(sentence)));
+    }
+
+    /// Whether there is a violation, and none of another code.
+    pub(crate) fn lacks_only(&self, code: Denial) -> bool {
+        let mut codes = self.violations.iter().map(|(code, _)| *code);
+        !self.violations.is_empty() && codes.all(|other| other == code.text())
     }
 
     pub(crate) fn warn(&mut self, code: Warning, sentence: String) {

@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 
 use super::constraint::{self, Forbidden};
-use super::{Case, Findings, budget, trust_domain};
+use super::{Case, Findings, approval, budget, trust_domain};
 use crate::budget::Shortage;
 use crate::chain::{self, Fault, Links};
 use crate::codes::Denial;
@@ -45,13 +45,20 @@ struct Faulty {
     forbidden: Vec<Forbidden>,
     foreign: bool,
     lacking: Vec<Shortage>,
+    unapproved: Vec<Number>,
 }
 
 impl Faulty {
-    fn rank(&self) -> (usize, Number) {
+    /// What only needs an approval comes first.
+    fn rank(&self) -> (usize, usize, Number) {
         let faults = self.faults.len() + self.forbidden.len() + self.lacking.len();
         let faults = faults + usize::from(self.foreign);
-        (faults, self.number)
+        (faults, self.unapproved.len(), self.number)
+    }
+
+    const fn is_sound(&self) -> bool {
+        let held = self.faults.is_empty() && self.forbidden.is_empty() && !self.foreign;
+        held && self.lacking.is_empty() && self.unapproved.is_empty()
     }
 }
 
@@ -128,10 +135,15 @@ fn choose(
     for (number, grant) in held.filter(|(_, grant)| grant.allows(right)) {
         let mut faults = Vec::new();
         let links = chain::walk(case.registry, number, case.now, case.floor(), &mut faults);
-        let forbidden = constraint::forbidden(case, &links);
-        let foreign = foreign && !grant.cross_domain;
-        let lacking = budget::lacking(case, &links);
-        if faults.is_empty() && forbidden.is_empty() && !foreign && lacking.is_empty() {
+        let flawed = Faulty {
+            number,
+            faults,
+            forbidden: constraint::forbidden(case, &links),
+            foreign: foreign && !grant.cross_domain,
+            lacking: budget::lacking(case, &links),
+            unapproved: approval::lacking(case, &links),
+        };
+        if flawed.is_sound() {
             let sound = Sound {
                 number,
                 confidence: grant.confidence,
@@ -143,20 +155,11 @@ fn choose(
             {
                 best = Some(sound);
             }
-        } else {
-            let flawed = Faulty {
-                number,
-                faults,
-                forbidden,
-                foreign,
-                lacking,
-            };
-            if least
-                .as_ref()
-                .is_none_or(|other| flawed.rank() < other.rank())
-            {
-                least = Some(flawed);
-            }
+        } else if least
+            .as_ref()
+            .is_none_or(|other| flawed.rank() < other.rank())
+        {
+            least = Some(flawed);
         }
     }
     match (best, least) {
@@ -186,5 +189,8 @@ fn tell(
     }
     for shortage in &faulty.lacking {
         budget::tell(case, *shortage, findings);
+    }
+    for number in &faulty.unapproved {
+        approval::tell(case, *number, findings);
     }
 }

@@ -57,6 +57,8 @@ positional! {
         max_output_bytes: u64,
         /// What these may cost in all.
         max_cost: u64,
+        /// Humans, one of whom has to approve each of these calls; none if nobody has.
+        approvers: Vec<&'a str>,
     }
 }
 
@@ -123,6 +125,36 @@ positional! {
     Revoke {
         /// The grant's id.
         grant_id: &'a str,
+    }
+}
+
+positional! {
+    /// Lets one action pass the grants that ask for a human's approval, once.
+    Approve {
+        /// That of the verdict that asked.
+        instance: &'a [u8],
+        /// That of the verdict that asked.
+        action_digest: &'a [u8],
+        /// Who approves.
+        approver: &'a str,
+        /// When it ends.
+        expires_at: u64,
+        /// Fresh bytes.
+        nonce: &'a [u8],
+        /// The approver's, over what stands before it.
+        signature: &'a [u8],
+    }
+}
+
+impl Approve<'_> {
+    /// Appends what the signature is over.
+    pub(crate) fn write_signed(&self, writer: &mut Writer) {
+        writer.array(Self::FIELDS - 1);
+        self.instance.write(writer);
+        self.action_digest.write(writer);
+        self.approver.write(writer);
+        self.expires_at.write(writer);
+        self.nonce.write(writer);
     }
 }
 
@@ -196,4 +228,5 @@ tagged! {
     "delegate" => Delegate(Delegate<'a>),
     "revoke" => Revoke(Revoke<'a>),
     "advance_epoch" => AdvanceEpoch(AdvanceEpoch),
+    "approve" => Approve(Approve<'a>),
 }

@@ -116,6 +116,8 @@ positional! {
         expires_at: u64,
         /// Which kernel decided: a new one with the same key is another.
         instance: Cow<'a, [u8]>,
+        /// Of a permit, whose approvals it rests on; of a denial for want of them, who may give them.
+        approvers: Vec<&'a str>,
     }
 }
 

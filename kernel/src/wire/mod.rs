@@ -14,8 +14,8 @@ use crate::codec::{Reader, Writer};
 use crate::error::DecodeError;
 
 pub use changes::{
-    AdvanceEpoch, Change, Changed, Constraint, Declare, Delegate, Enrol, Grant, Own, Register,
-    Revoke,
+    AdvanceEpoch, Approve, Change, Changed, Constraint, Declare, Delegate, Enrol, Grant, Own,
+    Register, Revoke,
 };
 pub use messages::{
     Action, Finding, Redeemed, Redemption, Request, Settlement, SignedVerdict, Verdict,

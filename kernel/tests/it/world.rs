@@ -145,6 +145,7 @@ pub(crate) fn grant<'a>(id: &'a str, holder: &'a str, scope: &'a str) -> Grant<'
         max_wall_us: MAX_INT,
         max_output_bytes: MAX_INT,
         max_cost: MAX_INT,
+        approvers: Vec::new(),
     }
 }
 
