@@ -1,0 +1,132 @@
+(** Changes of the registry, and when one is refused (section 1). *)
+
+From Authgate Require Import Text Scope Value Constraints Grant Chain Budget Decide.
+Open Scope N_scope.
+
+Inductive refusal :=
+| Denied (why : code)   (* a code that verdicts have too *)
+| Conflict | UnknownPrincipal | TooMany.
+
+Inductive change :=
+| Enrol (who : string * string) (key domain : string)
+| Own (machine owner : string)
+| Declare (what : string * string) (public : bool) (home : string)
+| Register (g : grant)
+| Delegate (g : grant) (by_ : string * string)
+| Revoke (id : string)
+| AdvanceEpoch (to : N).
+
+Section Changing.
+Context {outside : Outside}.
+
+Definition is_clause (c : clause) : bool :=
+  is_name (arg c) && is_text 4096 (bound_text c)
+  && match op_of (op_text c), bound c with
+     | Some op, Some bound => takes op bound
+     | _, _ => false
+     end.
+
+Definition is_pair (pair : string * string) : bool := is_name (fst pair) && is_name (snd pair).
+Definition is_who (who : string * string) : bool := is_name (fst who) && is_kind (snd who).
+
+Definition is_grant (g : grant) : bool :=
+  is_name (id g) && is_who (holder g) && is_pair (resource g) && is_scope (scope g)
+  && negb (rights g =? 0) && (rights g <=? 15) && (confidence g <=? 1000000)
+  && is_text 256 (parent g) && entries (clauses g) && forallb is_clause (clauses g)
+  && contains [""; "any"; "none"] (other_args g).
+
+Definition is_well_formed (c : change) : bool :=
+  match c with
+  | Enrol who key domain => is_who who && (is_empty key || is_key key) && is_text 256 domain
+  | Own machine owner => is_name machine && is_name owner
+  | Declare what _ home => is_pair what && is_text 256 home
+  | Register g => is_grant g
+  | Delegate g by_ => is_grant g && is_who by_
+  | Revoke id => is_name id
+  | AdvanceEpoch _ => true
+  end.
+
+(** The first of some refusals whose condition holds. *)
+Fixpoint first (cases : list (bool * refusal)) : option refusal :=
+  match cases with
+  | [] => None
+  | (true, why) :: _ => Some why
+  | (false, _) :: cases => first cases
+  end.
+
+Definition beside (reg : registry) (g : grant) : N :=
+  count (fun other => same_pair (holder other) (holder g) && same_pair (resource other) (resource g)
+                      && (scope other =? scope g)%string) (live reg).
+
+Definition may_enter (reg : registry) (g : grant) : option refusal :=
+  first [ (match find reg (id g) with Some _ => true | None => false end, Conflict);
+          (negb (is_enrolled reg (holder g)), UnknownPrincipal);
+          (64 <=? beside reg g, TooMany) ].
+
+Definition may_delegate (reg : registry) (now : N) (g : grant) (by_ : string * string)
+  : option refusal :=
+  match find reg (parent g) with
+  | None => Some (Denied NoGrant)
+  | Some above =>
+      let (links, faults) := walk reg now (now_epoch reg) above in
+      if is_revoked reg (id above) || negb (same_pair (holder above) by_) then Some (Denied NoGrant)
+      else match faults with
+           | f :: _ => Some (Denied (code_of f))
+           | [] =>
+               first [ (negb (allows (rights above) delegate), Denied ChainBroken);
+                       (Nat.leb max_links (length links), Denied ChainBroken);
+                       (negb (size_of (widened g above) =? 0), Denied Attenuation) ]
+           end
+  end.
+
+Definition may_enrol (reg : registry) (who : string * string) (key_ : string) : option refusal :=
+  match principal reg who with
+  | Some known => if (key known =? key_)%string then None else Some Conflict
+  | None => None
+  end.
+
+Definition refused (reg : registry) (now : N) (c : change) : option refusal :=
+  if negb (is_well_formed c) then Some (Denied Malformed)
+  else match c with
+  | Enrol who key _ => may_enrol reg who key
+  | Own machine owner =>
+      first [ (negb (is_enrolled reg (machine, "machine")), UnknownPrincipal);
+              (negb (is_enrolled reg (owner, "human")), UnknownPrincipal) ]
+  | Declare _ _ _ => None
+  | Register g => may_enter reg g
+  | Delegate g by_ =>
+      match may_enter reg g with
+      | Some why => Some why
+      | None => may_delegate reg now g by_
+      end
+  | Revoke id =>
+      match find reg id with Some _ => None | None => Some (Denied NoGrant) end
+  | AdvanceEpoch to =>
+      let next := if to =? 0 then N.succ (now_epoch reg) else to in
+      first [ ((next <=? now_epoch reg) || (max_int <? next), Denied Malformed) ]
+  end.
+
+Definition add_grant (reg : registry) (g : grant) : registry :=
+  Registry (principals reg) (owners reg) (resources reg) (grants reg ++ [g]) (revoked reg)
+    (now_epoch reg).
+
+Definition entered (reg : registry) (c : change) : registry :=
+  match reg with Registry ps os rs gs gone epoch =>
+    match c with
+    | Enrol who key domain => Registry ((who, Enrolled key domain) :: ps) os rs gs gone epoch
+    | Own machine owner => Registry ps ((machine, owner) :: os) rs gs gone epoch
+    | Declare what public home => Registry ps os ((what, Nature public home) :: rs) gs gone epoch
+    | Register g | Delegate g _ => add_grant reg g
+    | Revoke id => Registry ps os rs gs (id :: gone) epoch
+    | AdvanceEpoch to => Registry ps os rs gs gone (if to =? 0 then N.succ epoch else to)
+    end
+  end.
+
+(** The registry after a change, whole or not at all, and why it was refused. *)
+Definition apply (reg : registry) (now : N) (c : change) : registry * option refusal :=
+  match refused reg now c with
+  | Some why => (reg, Some why)
+  | None => (entered reg c, None)
+  end.
+
+End Changing.
