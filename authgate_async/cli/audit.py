@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from authgate_async.log.verify import Report
 
-__all__ = ["run"]
+__all__ = ["run", "tell_bad"]
 
 
 def run(args: Namespace) -> Exit:
@@ -40,7 +40,7 @@ def _verify(args: Namespace, key: bytes | None) -> Exit:
     if args.json:
         print_json({"ok": report.ok, "report": report})
     if not report.ok:
-        return _bad(report)
+        return tell_bad(report)
     if not args.json:
         _tell(report)
     return Exit.OK
@@ -50,7 +50,7 @@ def _complete(args: Namespace, key: bytes | None) -> Exit:
     story = RunStory(args.run)
     report = verify(args.log, key, see=story.take)
     if not report.ok:
-        return _bad(report)
+        return tell_bad(report)
     lacks = story.lacks(report)
     if args.json:
         told = {"complete": not lacks, "run": args.run, "records": story.records, "lacks": lacks}
@@ -66,7 +66,7 @@ def _complete(args: Namespace, key: bytes | None) -> Exit:
 def _checkpoint(args: Namespace, key: bytes | None) -> Exit:
     report = verify(args.log, key)
     if not report.ok:
-        return _bad(report)
+        return tell_bad(report)
     if not report.checkpoint:
         raise UsageError(f"{report.path} has no checkpoint: nothing in it was ever acknowledged")
     print_text(report.checkpoint.removesuffix("\n"))
@@ -82,7 +82,8 @@ def _hand_over(args: Namespace) -> Exit:
     return Exit.OK
 
 
-def _bad(report: Report) -> Exit:
+def tell_bad(report: Report) -> Exit:
+    """Say which record of a log is bad, and what to do."""
     bad = report.bad
     if bad is not None:
         say(f"{report.path}: record {bad.index} at byte {bad.offset}: {bad.problem}; {bad.remedy}")

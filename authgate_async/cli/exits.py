@@ -20,10 +20,11 @@ class Exit(IntEnum):
     """An argument, policy, task, key or log is wrong; the sentence says where and what to do."""
 
     DENIED = 3
-    """At least one run, or one action, was denied."""
+    """At least one run, or one action, was denied; or would be, that had been permitted."""
 
     FAILED = 4
-    """At least one run could not go on, or a call that was permitted did not return."""
+    """At least one run could not go on, a call that was permitted did not return, or a recorded
+    intent cannot be decided again."""
 
     INTERRUPTED = 5
     """It was stopped before its end; what was done is kept."""

@@ -28,6 +28,13 @@ In place of what a known tool needs for its arguments, "requests" says what is a
 Also "kind" (machine), "min_epoch" (0), "governs_humans" (names), "flags" (names), "proof" (hex).
 The answers are JSON lines on stdout, in the same order."""
 
+_REPLAY = """\
+Verify a log, and decide every intent in it again as if the policy had stood in place of what each
+session had granted before its first run; changes recorded later are made again. Nothing runs.
+Tells what would be denied or permitted, which grants nothing needed, and the fewest that would
+have been enough. Status 3: something that was permitted would be denied. 4: something cannot be
+decided again, for the log does not hold what decides it."""
+
 
 class _Parser(ArgumentParser):
     def __init__(self, **options: Any) -> None:
@@ -48,7 +55,7 @@ def make_parser() -> ArgumentParser:
     """Return the parser; what it parses has `verb`, the module of this package to run."""
     parser = _Parser(prog="authgate", description="Run agents without trusting them.")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for declare in (_run, _batch, _decide, _explain, _policy, _audit, _keygen, _doctor):
+    for declare in (_run, _batch, _decide, _explain, _replay, _policy, _audit, _keygen, _doctor):
         declare(verbs)
     return parser
 
@@ -99,6 +106,18 @@ def _explain(verbs: _Verbs) -> None:
     parser.add_argument("action", type=Path, metavar="ACTION.json", help="one JSON object")
     _backend_option(parser)
     _json_option(parser)
+
+
+def _replay(verbs: _Verbs) -> None:
+    parser = verbs.add_parser(
+        "replay", help="decide a log's intents again, under other grants", description=_REPLAY
+    )
+    parser.set_defaults(verb="replay")
+    _log_argument(parser)
+    _policy_option(parser)
+    _public_key_option(parser)
+    _backend_option(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON lines, the summary last")
 
 
 def _policy(verbs: _Verbs) -> None:

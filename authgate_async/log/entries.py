@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args, get_origin
 
 import msgspec
 
@@ -27,7 +27,7 @@ from authgate_async.log.records import (
 if TYPE_CHECKING:
     from authgate_async.backends import Kernel
 
-__all__ = ["CHANGE_FIELDS", "change_of", "intent_of", "opening_of"]
+__all__ = ["CHANGE_FIELDS", "change_from", "change_of", "intent_of", "opening_of"]
 
 
 def opening_of(
@@ -103,6 +103,33 @@ def change_of(change: wire.Change, changed: wire.Changed, *, by: str, time: int)
     )
 
 
+def change_from(record: RegistryChange) -> wire.Change:
+    """Return the change that a record is of: what `change_of` was given.
+
+    Raises:
+        ValueError: A field holds what no such change can have.
+    """
+    kind = _MESSAGES.get(record.change)
+    if kind is None or record.fields.keys() != CHANGE_FIELDS[record.change]:
+        raise ValueError(f"its fields are not those of the change `{record.change}`")
+    return cast("wire.Change", _message(kind, record.fields))
+
+
+def _message(kind: type[msgspec.Struct], fields: dict[str, int | str]) -> msgspec.Struct:
+    return kind(**{one.name: _value(one, fields) for one in msgspec.structs.fields(kind)})
+
+
+def _value(field: msgspec.structs.FieldInfo, fields: dict[str, int | str]) -> object:
+    if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+        return _message(field.type, fields)
+    value = fields[field.name]
+    if field.type is bytes:
+        return bytes.fromhex(str(value))
+    if get_origin(field.type) is tuple:
+        return msgspec.json.decode(str(value), type=field.type)
+    return msgspec.convert(value, field.type, strict=False)
+
+
 def _field_names(message: type[msgspec.Struct]) -> frozenset[str]:
     names = set(message.__struct_fields__)
     if "grant" in names:
@@ -110,9 +137,11 @@ def _field_names(message: type[msgspec.Struct]) -> frozenset[str]:
     return frozenset(names)
 
 
-CHANGE_FIELDS = {
-    str(message.__struct_config__.tag): _field_names(message) for message in get_args(wire.Change)
+_MESSAGES: dict[str, type[msgspec.Struct]] = {
+    str(message.__struct_config__.tag): message for message in get_args(wire.Change)
 }
+
+CHANGE_FIELDS = {tag: _field_names(message) for tag, message in _MESSAGES.items()}
 """For each kind of change, the names in its record's `fields`."""
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from authgate_async.reference.chain import Fault
     from authgate_async.wire import Action, Change, Request
 
-__all__ = ["Candidate", "Explained", "explain"]
+__all__ = ["Candidate", "Explained", "explain", "explained"]
 
 
 class Candidate(NamedTuple):
@@ -48,10 +48,11 @@ def explain(changes: Sequence[Change], action: Action, now: int) -> list[Explain
     registry = Registry()
     for change in changes:
         apply(registry, change, now)
-    return [] if any(in_names(action)) else list(_explained(registry, action, now))
+    return [] if any(in_names(action)) else list(explained(registry, action, now))
 
 
-def _explained(registry: Registry, action: Action, now: int) -> Iterator[Explained]:
+def explained(registry: Registry, action: Action, now: int) -> Iterator[Explained]:
+    """Explain each well-formed request of an action whose names are well formed."""
     for request in action.requests[:MAX_ENTRIES]:
         if any(in_request(request, "")):
             continue

@@ -35,6 +35,7 @@ __all__ = [
     "action_digest",
     "candidates_of",
     "decide",
+    "digest_with",
     "domain_fault",
     "is_open",
     "statement",
@@ -83,7 +84,11 @@ class Answer(NamedTuple):
 
 def action_digest(action: Action) -> bytes:
     """Digest an action without its proof, and with the digest of its arguments for them."""
-    args_digest = sha256(action.args).digest()
+    return digest_with(action, sha256(action.args).digest())
+
+
+def digest_with(action: Action, args_digest: bytes) -> bytes:
+    """Digest an action of whose arguments only the digest is known."""
     bare = msgspec.structs.replace(action, args=args_digest, proof=b"")
     return sha256(msgspec.msgpack.encode(astuple(bare)[:_DIGESTED])).digest()
 

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
 from authgate_async import wire
-from authgate_async.log.entries import CHANGE_FIELDS, change_of, intent_of
+from authgate_async.log.entries import CHANGE_FIELDS, change_from, change_of, intent_of
 from authgate_async.log.records import MAX_INT, decode_record, encode_record
 
 if TYPE_CHECKING:
@@ -14,7 +14,16 @@ if TYPE_CHECKING:
 
 LIMIT = (wire.Constraint("n", "le", "10"),)
 GRANT = wire.Grant(
-    "g", "a", "machine", "folder", "docs", "", 1, expires_at=2**63 - 1, constraints=LIMIT
+    "g",
+    "a",
+    "machine",
+    "folder",
+    "docs",
+    "",
+    1,
+    expires_at=2**63 - 1,
+    constraints=LIMIT,
+    approvers=("h",),
 )
 CHANGES = (
     wire.Enrol("a", "machine", b"\x01" * 32),
@@ -24,6 +33,7 @@ CHANGES = (
     wire.Delegate(GRANT, "a", "machine"),
     wire.Revoke("g"),
     wire.AdvanceEpoch(2**63 - 1),
+    wire.Approve(b"i" * 16, b"d" * 32, "h", 1, b"n" * 16, b"s" * 64),
 )
 
 
@@ -33,6 +43,18 @@ def test_a_change_is_recorded_with_all_its_fields(change: wire.Change) -> None:
     record = change_of(change, wire.Changed("", "", 2**63 - 1), by="h", time=1)
     assert decode_record(encode_record(record)) == record
     assert record.fields.keys() == CHANGE_FIELDS[record.change]
+    assert change_from(record) == change
+
+
+@pytest.mark.parametrize(
+    "fields", [{"to": "a"}, {"to": -1}, {"to": 2**70}, {}, {"to": 1, "more": 1}]
+)
+def test_a_change_that_is_none_is_not_read(fields: dict[str, Any]) -> None:
+    """What was not written by `change_of` is an error."""
+    changed = wire.Changed("", "", 1)
+    record = change_of(wire.AdvanceEpoch(1), changed, by="h", time=1)
+    with pytest.raises(ValueError):  # noqa: PT011 - whose sentence is not ours
+        change_from(msgspec.structs.replace(record, fields=fields))
 
 
 def test_a_grant_is_flattened_into_words_and_numbers() -> None:
