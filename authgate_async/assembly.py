@@ -270,6 +270,7 @@ def _start(parts: Parts, settings: Settings, file: LogFile) -> None:
             now=now,
             oplog=oplog,
             record_timeout=RECORD_SECONDS,
+            approval_seconds=policy.limits.approval_ms / 1000,
         ),
         GateMessage,
     )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Literal, Unpack
 
     from authgate_async.grants import Bounds, Budget
-    from authgate_async.wire import Change, Changed, Kind
+    from authgate_async.wire import Approve, Change, Changed, Kind
 
 __all__ = ["Authority", "GrantOptions"]
 
@@ -118,6 +118,15 @@ class Authority(ABC):
             raise UsageError(f"an epoch of {to} makes no sense; give one above {self._epoch}")
         await self._change([AdvanceEpoch(to)])
         return self._epoch
+
+    async def approve(self, approval: Approve) -> None:
+        """Let the one call go on that a human approved by this; the kernel decides it anew.
+
+        Made by `approvals.sign_approval` or `approvals.read_approval`. Refused are, beside what
+        `docs/rules.md` names in section 10, `approval_unknown` (no such call waits) and
+        `approval_unnamed` (this human may not approve it).
+        """
+        await self._change([approval], by=f"human:{approval.approver}")
 
     def _kind_of(self, name: str) -> Kind:
         """Return what a name is enrolled as; a machine if as nothing, or as both."""

@@ -8,6 +8,7 @@ actor               message        answer
 planner             `PlanRequest`  `Plan`
 gate                `Propose`      `Decided`
 gate                `Apply`        `Applied`
+gate                `Pending`      `Waits`
 sandbox supervisor  `Execute`      `Finished`
 sandbox supervisor  `Settle`       `Settled`
 log writer          `Append`       `Appended`
@@ -20,6 +21,7 @@ from typing import Any
 
 import msgspec
 
+from authgate_async.approvals import WaitingCall
 from authgate_async.launchers.protocol import Cause
 from authgate_async.log.records import Record, RunOpened
 from authgate_async.planners.protocol import Step, StepResult, Task
@@ -35,15 +37,23 @@ __all__ = [
     "Execute",
     "Finished",
     "GateMessage",
+    "Pending",
     "Plan",
     "PlanRequest",
     "Propose",
     "Settle",
     "Settled",
     "SupervisorMessage",
+    "Waits",
 ]
 
-GATE_CODES = ("unknown_tool", "bad_arguments", "log_unavailable")
+GATE_CODES = (
+    "unknown_tool",
+    "bad_arguments",
+    "log_unavailable",
+    "approval_timeout",
+    "approvals_full",
+)
 """Denials of the gate itself, beside the kernel's `wire.DENIAL_CODES`."""
 
 
@@ -80,7 +90,10 @@ class Propose(_Message, frozen=True, tag="propose"):
 
 
 class Decided(_Message, frozen=True):
-    """The recorded decision. `permit` is empty for a denial; `args` is what it is bound to."""
+    """The recorded decision. `permit` is empty for a denial; `args` is what it is bound to.
+
+    `opened` says whether the run's opening is in the log.
+    """
 
     action_id: str
     permit: bytes = b""
@@ -88,6 +101,7 @@ class Decided(_Message, frozen=True):
     codes: tuple[str, ...] = ()
     sentences: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    opened: bool = True
 
 
 class Apply(_Message, frozen=True, tag="apply"):
@@ -101,6 +115,16 @@ class Applied(_Message, frozen=True):
     """What became of each change, in order."""
 
     results: tuple[Changed, ...]
+
+
+class Pending(_Message, frozen=True, tag="pending"):
+    """Ask for the calls that wait for an approval."""
+
+
+class Waits(_Message, frozen=True):
+    """They do, in the order of their deadlines."""
+
+    calls: tuple[WaitingCall, ...]
 
 
 class Execute(_Message, frozen=True, tag="execute"):
@@ -152,5 +176,5 @@ class Appended(_Message, frozen=True):
     problems: tuple[str, ...]
 
 
-GateMessage = Propose | Apply
+GateMessage = Propose | Apply | Pending
 SupervisorMessage = Execute | Settle | Withdraw

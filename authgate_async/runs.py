@@ -67,10 +67,14 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Timeouts(msgspec.Struct, frozen=True):
-    """How long a run waits for each actor, in seconds; `execute` includes a queue for processes."""
+    """How long a run waits for each actor, in seconds; `execute` includes a queue for processes.
+
+    The gate has `decide`, and `approve` more, in which a human may approve a call.
+    """
 
     plan: float = 120.0
     decide: float = 60.0
+    approve: float = 900.0
     execute: float = 3600.0
     record: float = 60.0
 
@@ -147,7 +151,10 @@ class RunDriver:
         proposal = run.proposal(step)
         if run.sign is not None:
             proposal = self._proven(proposal, run.sign)
-        decided = await self._gate.ask(proposal, Decided, timeout=self._timeouts.decide)
+        run.proposing = True
+        limit = self._timeouts.decide + self._timeouts.approve
+        decided = await self._gate.ask(proposal, Decided, timeout=limit)
+        run.proposing = False
         if not run.decided(step, decided):
             return False
         agent, seq = run.task.agent, len(run.results)
@@ -184,6 +191,9 @@ class RunDriver:
         closing = RunClosed(run=run.id, status=run.status, time=self._now())
         group = (closing,) if run.opening is None else (run.opening, closing)
         (problem,) = await record(self._log, (group,), timeout=self._timeouts.record)
+        if problem and run.proposing:
+            # The gate may have recorded the opening with the step that nobody waits for any more.
+            (problem,) = await record(self._log, ((closing,),), timeout=self._timeouts.record)
         if problem:
             run.end("failed", f"the end of the run could not be recorded: {problem}")
         self._oplog.info(
@@ -205,6 +215,7 @@ class Run:
         "id",
         "kind",
         "opening",
+        "proposing",
         "results",
         "sign",
         "status",
@@ -220,6 +231,7 @@ class Run:
         self.status: Status = "done"
         self.error = ""
         self.executing = False
+        self.proposing = False
         self.opening: RunOpened | None = RunOpened(
             run=run,
             task=task.id,
@@ -247,7 +259,7 @@ class Run:
 
     def decided(self, step: Step, decided: Decided) -> bool:
         """Note a decision; False if it is a denial, which ends the run."""
-        if "log_unavailable" not in decided.codes:
+        if decided.opened:
             self.opening = None
         if decided.permit:
             return True

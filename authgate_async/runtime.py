@@ -22,7 +22,7 @@ from authgate_async.errors import (
     TaskError,
     UsageError,
 )
-from authgate_async.messages import Applied, Apply
+from authgate_async.messages import Applied, Apply, Pending, Waits
 from authgate_async.planners.protocol import Task
 from authgate_async.planners.rule_planner import RulePlanner
 from authgate_async.policy.model import Policy
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from authgate_async.actors.mailbox import MailboxStats
+    from authgate_async.approvals import WaitingCall
     from authgate_async.backends import Backend
     from authgate_async.log.writer import Durability
     from authgate_async.planners.protocol import Planner
@@ -149,7 +150,7 @@ class Runtime(Authority):
             tools=parts.tools,
             now=self._settings.now,
             oplog=self._settings.oplog,
-            timeouts=Timeouts(),
+            timeouts=Timeouts(approve=self._settings.policy.limits.approval_ms / 1000),
         )
         return self
 
@@ -208,6 +209,14 @@ class Runtime(Authority):
     async def decide(self, actions: Sequence[Action]) -> list[Verdict]:
         """Return the kernel's verdicts; nothing runs, nothing is recorded, no permit gets out."""
         return await self._required().decide(actions, self._settings.now())
+
+    async def waiting(self) -> tuple[WaitingCall, ...]:
+        """Return the calls that wait for an approval, the one whose time ends first first.
+
+        `approvals.sign_approval` signs one, and `approve` takes that.
+        """
+        waits = await self._required().gate.ask(Pending(), Waits, timeout=APPLY_SECONDS)
+        return waits.calls
 
     # The end, and a look inside.
 

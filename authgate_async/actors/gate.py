@@ -16,11 +16,24 @@ from authgate_async.actions import action_of, needs_of
 from authgate_async.actors.crew import Crew
 from authgate_async.actors.envelope import Envelope
 from authgate_async.actors.recording import record
+from authgate_async.actors.waiting import MOST, Call, Waiting
 from authgate_async.errors import ArgumentError, LogUnavailableError
-from authgate_async.log.entries import change_of, intent_of
-from authgate_async.log.records import Intent, Rejected
-from authgate_async.messages import Applied, Apply, Decided, Propose, Withdraw
-from authgate_async.wire import Action, AdvanceEpoch, Changed, Revoke, SignedVerdict, Verdict
+from authgate_async.log.entries import asked_of, change_of, intent_of
+from authgate_async.log.records import ApprovalAsked, Intent, Rejected
+from authgate_async.messages import Applied, Apply, Decided, Pending, Propose, Waits, Withdraw
+from authgate_async.wire import (
+    Action,
+    AdvanceEpoch,
+    Approve,
+    Changed,
+    Delegate,
+    Enrol,
+    Own,
+    Register,
+    Revoke,
+    SignedVerdict,
+    Verdict,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -46,6 +59,9 @@ IN_FLIGHT = 2
 More of them are smaller, and cost more thread switches than they save waiting.
 """
 
+_GIVES = (Delegate, Enrol, Own, Register)
+"""Changes that take nothing away."""
+
 _WITHHELD = (
     "the arguments do not fit the tool; which and how is not told, since the log would keep it"
 )
@@ -65,14 +81,20 @@ class _Asked(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Answer(msgspec.Struct, frozen=True, gc=False):
-    """What to record of a step, and what to answer once that is done."""
+    """What to record of a step, and what to answer once that is done.
+
+    One that waits (`waits`) is answered later. The opening of a run is recorded with the first that
+    is known of it.
+    """
 
     envelope: Envelope[Propose]
-    record: Intent | Rejected
+    record: Intent | Rejected | ApprovalAsked
     decided: Decided
+    waits: Call | None = None
+    asked: bool = False
 
     def group(self) -> tuple[Record, ...]:
-        opening = self.envelope.message.opening
+        opening = None if self.asked else self.envelope.message.opening
         return (self.record,) if opening is None else (opening, self.record)
 
 
@@ -81,7 +103,8 @@ class Gate:
 
     `limits` are those of each tool's calls: what a call may use is reserved from the budgets of its
     grants. Of the tools in `withheld` the log keeps no arguments, only their digest. `owed` are
-    records of changes that are in force and not in the log yet; it outlives a crash.
+    records of changes that are in force and not in the log yet; it outlives a crash. A call that
+    needs an approval waits `approval_seconds` for it.
     """
 
     def __init__(
@@ -97,6 +120,7 @@ class Gate:
         now: Callable[[], int],
         oplog: Logger,
         record_timeout: float,
+        approval_seconds: float,
     ) -> None:
         self._kernel = kernel
         self._tools = tools
@@ -109,15 +133,21 @@ class Gate:
         self._oplog = oplog
         self._record_timeout = record_timeout
         self._threads = CapacityLimiter(IN_FLIGHT)
+        self._waiting = Waiting(approval_seconds)
+        self._doubtful: dict[Call, None] = {}
 
     async def run(self, inbox: Inbox[GateMessage]) -> None:
         """Serve until the mailbox is drained."""
-        async with Crew(IN_FLIGHT, on_crash=None) as crew:
+        async with Crew(1 + IN_FLIGHT, on_crash=None) as crew:
+            late = await crew.start(self._end_late)
             while batch := await inbox.batch(BATCH):
                 steps: list[Envelope[Propose]] = []
                 for envelope in batch:
                     if isinstance(envelope.message, Propose):
                         steps.append(cast("Envelope[Propose]", envelope))
+                        continue
+                    if isinstance(envelope.message, Pending):
+                        envelope.reply(Waits(self._waiting.shown()))
                         continue
                     # A change stands in the log after what was decided without it, and before
                     # what is decided with it.
@@ -126,6 +156,8 @@ class Gate:
                     await crew.room(IN_FLIGHT)
                     await self._apply(cast("Envelope[Apply]", envelope))
                 await self._begin(steps, crew)
+            late.cancel()
+        self._waiting.close()
 
     async def _begin(self, steps: list[Envelope[Propose]], crew: Crew) -> None:
         if self._owed:
@@ -134,6 +166,7 @@ class Gate:
                 for envelope in steps:
                     envelope.reply(_unrecorded(_id_of(envelope.message), problem))
                 return
+            await self._reconsider()
         if steps:
             await crew.start(self._decide, steps)
 
@@ -148,11 +181,33 @@ class Gate:
                 answers.append(_Answer(envelope, turned, _rejection(envelope.message, turned)))
         for one, signed in zip(asked, await self._verdicts(asked), strict=True):
             verdict = _verdict(signed.verdict)
-            step = one.envelope.message
-            args = "" if step.tool in self._withheld else one.args.decode()
-            record = intent_of(signed, verdict, run=step.run, seq=step.seq, args=args)
-            answers.append(_Answer(one.envelope, record, _decided(one, signed, verdict)))
+            waits = not verdict.permitted and bool(verdict.approvers)
+            make = self._wait if waits else self._decision
+            answers.append(make(one, signed, verdict))
         await self._answer(answers)
+
+    def _decision(self, one: _Asked, signed: SignedVerdict, verdict: Verdict) -> _Answer:
+        step = one.envelope.message
+        args = self._recorded_args(step, one.args)
+        record = intent_of(signed, verdict, run=step.run, seq=step.seq, args=args)
+        return _Answer(one.envelope, record, _decided(one, signed, verdict))
+
+    def _wait(self, one: _Asked, signed: SignedVerdict, verdict: Verdict) -> _Answer:
+        """Let a call wait for its approval, if there is room."""
+        step = one.envelope.message
+        if self._waiting.full:
+            sentence = f"{MOST} calls wait for an approval already; try again when some have ended"
+            turned = self._rejected(step, "approvals_full", sentence)
+            return _Answer(one.envelope, turned, _rejection(step, turned))
+        call = self._waiting.add(one.envelope, one.action, verdict)
+        args = self._recorded_args(step, one.args)
+        record = asked_of(
+            signed, verdict, run=step.run, seq=step.seq, args=args, deadline=call.until
+        )
+        return _Answer(one.envelope, record, Decided(verdict.action_id), call)
+
+    def _recorded_args(self, step: Propose, args: bytes) -> str:
+        return "" if step.tool in self._withheld else args.decode()
 
     def _action(self, envelope: Envelope[Propose]) -> _Asked | Rejected:
         """Bind a step to its tool, or turn it away before the kernel sees it."""
@@ -197,11 +252,30 @@ class Gate:
         problems = await record(self._log, groups, timeout=self._record_timeout)
         for answer, problem in zip(answers, problems, strict=True):
             decided = answer.decided
+            if answer.waits is not None:
+                if not problem:
+                    answer.waits.recorded = True
+                    self._tell_wait(answer.waits)
+                    continue
+                if not self._waiting.take(answer.waits):
+                    continue
             if problem:
-                decided = _unrecorded(decided.action_id, problem)
+                decided = _unrecorded(decided.action_id, problem, opened=answer.asked)
             answer.envelope.reply(decided)
             if not decided.permit:
                 self._tell_denial(answer.envelope.message, decided)
+
+    def _tell_wait(self, call: Call) -> None:
+        step = call.envelope.message
+        self._oplog.warning(
+            "waits for an approval",
+            run_id=step.run,
+            agent=step.agent,
+            step=step.seq,
+            action_id=call.action.id,
+            tool=step.tool,
+            sentences=[sentence for _, sentence in call.verdict.violations],
+        )
 
     def _tell_denial(self, step: Propose, decided: Decided) -> None:
         self._oplog.info(
@@ -217,6 +291,10 @@ class Gate:
 
     async def _apply(self, envelope: Envelope[Apply]) -> None:
         changes = envelope.message.changes
+        if refused := self._waiting.refusal(changes):
+            self._oplog.warning("approval refused", code=refused.code, error=refused.sentence)
+            envelope.reply(Applied((refused,)))
+            return
         now = self._now()
         results = _changed(
             await to_thread.run_sync(
@@ -230,11 +308,13 @@ class Gate:
         self._owed.append(group)
         # Also where the change cannot be recorded: it is in force.
         await self._withdraw(changes, results)
+        self._doubt(changes, results)
         if problem := await self._pay():
             sentence = f"in force, but nothing is decided until it is recorded: {problem}"
             envelope.fail(LogUnavailableError(sentence))
         else:
             envelope.reply(Applied(results))
+            await self._reconsider()
 
     async def _withdraw(self, changes: Sequence[Change], results: Sequence[Changed]) -> None:
         """Have the running calls ended whose permits rest on what was taken away."""
@@ -243,6 +323,46 @@ class Gate:
         epochs = [result.epoch for change, result in done if isinstance(change, AdvanceEpoch)]
         if grants or epochs:
             await self._supervisor.tell(Withdraw(grants, max(epochs, default=0)))
+
+    def _doubt(self, changes: Sequence[Change], results: Sequence[Changed]) -> None:
+        """Note which of the calls that wait are to be decided anew."""
+        done = [pair[0] for pair in zip(changes, results, strict=True) if not pair[1].code]
+        approved = {change.action_digest for change in done if isinstance(change, Approve)}
+        every = not all(isinstance(change, (*_GIVES, Approve)) for change in done)
+        for call in self._waiting:
+            if every or call.verdict.action_digest in approved:
+                self._doubtful[call] = None
+
+    async def _reconsider(self) -> None:
+        """Decide anew what was approved, or may have lost what it rests on."""
+        calls = [call for call in self._doubtful if self._waiting.has(call)]
+        self._doubtful.clear()
+        for begin in range(0, len(calls), BATCH):
+            await self._decide_anew(calls[begin : begin + BATCH])
+
+    async def _decide_anew(self, calls: list[Call]) -> None:
+        asked = [_Asked(call.envelope, call.action, call.action.args) for call in calls]
+        answers: list[_Answer] = []
+        for call, one, signed in zip(calls, asked, await self._verdicts(asked), strict=True):
+            verdict = _verdict(signed.verdict)
+            if not verdict.permitted and verdict.approvers:
+                call.verdict = verdict
+            elif self._waiting.take(call):
+                answer = self._decision(one, signed, verdict)
+                answers.append(msgspec.structs.replace(answer, asked=True))
+        await self._answer(answers)
+
+    async def _end_late(self) -> None:
+        """Turn away what nobody approved in time."""
+        while True:
+            await self._answer([self._late(call) for call in await self._waiting.late()])
+
+    def _late(self, call: Call) -> _Answer:
+        step = call.envelope.message
+        why = "; ".join(sentence for _, sentence in call.verdict.violations)
+        sentence = f"no approval came within {self._waiting.seconds:g} s: {why}"
+        turned = self._rejected(step, "approval_timeout", sentence)
+        return _Answer(call.envelope, turned, _rejection(step, turned), asked=True)
 
     async def _pay(self) -> str:
         """Record the changes that the log does not know yet; return a sentence if it cannot be."""
@@ -268,9 +388,10 @@ def _decided(one: _Asked, signed: SignedVerdict, verdict: Verdict) -> Decided:
     )
 
 
-def _unrecorded(action_id: str, problem: str) -> Decided:
+def _unrecorded(action_id: str, problem: str, *, opened: bool = False) -> Decided:
     sentence = f"the decision could not be recorded, so nothing is permitted: {problem}"
-    return Decided(action_id, codes=("log_unavailable",), sentences=(sentence,))
+    codes, sentences = ("log_unavailable",), (sentence,)
+    return Decided(action_id, codes=codes, sentences=sentences, opened=opened)
 
 
 def _id_of(step: Propose) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from authgate_async.log.records import (
+    ApprovalAsked,
     Intent,
     Outcome,
     Record,
@@ -43,7 +44,7 @@ class RunStory:
                 if record.code in NOT_USED:
                     self._due.discard(record.action_id)
         elif (
-            isinstance(record, RunOpened | Intent | Rejected | Outcome | RunClosed)
+            isinstance(record, RunOpened | Intent | ApprovalAsked | Rejected | Outcome | RunClosed)
             and record.run == self._run
         ):
             self.records.append(line.number)

@@ -16,6 +16,7 @@ from authgate_async import wire
 from authgate_async.log.records import (
     FORMAT,
     MAX_INT,
+    ApprovalAsked,
     Asked,
     Big,
     Intent,
@@ -27,7 +28,7 @@ from authgate_async.log.records import (
 if TYPE_CHECKING:
     from authgate_async.backends import Kernel
 
-__all__ = ["CHANGE_FIELDS", "change_from", "change_of", "intent_of", "opening_of"]
+__all__ = ["CHANGE_FIELDS", "asked_of", "change_from", "change_of", "intent_of", "opening_of"]
 
 
 def opening_of(
@@ -77,7 +78,7 @@ def intent_of(
         nonce=verdict.nonce.hex(),
         permitted=1 if verdict.permitted else 0,
         proof=_proof(signed),
-        requests=tuple([Asked(r.name, _big(r.right), r.rtype, r.scope) for r in verdict.requests]),
+        requests=_requests(verdict),
         run=run,
         run_seq=run_seq,
         sentences=tuple([sentence for _, sentence in verdict.violations]),
@@ -85,6 +86,45 @@ def intent_of(
         tool=verdict.tool,
         warnings=verdict.warnings,
     )
+
+
+def asked_of(
+    signed: wire.SignedVerdict,
+    verdict: wire.Verdict,
+    *,
+    run: str,
+    seq: int,
+    args: str,
+    deadline: Big,
+    run_seq: int = 0,
+) -> ApprovalAsked:
+    """Return the record of a call that waits for an approval; as `intent_of`.
+
+    `deadline` is in microseconds.
+    """
+    return ApprovalAsked(
+        action_digest=verdict.action_digest.hex(),
+        action_id=verdict.action_id,
+        agent=verdict.actor,
+        agent_kind=verdict.kind,
+        approvers=verdict.approvers,
+        args=args,
+        args_digest=verdict.args_digest.hex(),
+        deadline=deadline if isinstance(deadline, str) else _big(deadline),
+        instance=verdict.instance.hex(),
+        issued_at=_big(verdict.issued_at),
+        proof=_proof(signed),
+        requests=_requests(verdict),
+        run=run,
+        run_seq=run_seq,
+        sentences=tuple([sentence for _, sentence in verdict.violations]),
+        seq=seq,
+        tool=verdict.tool,
+    )
+
+
+def _requests(verdict: wire.Verdict) -> tuple[Asked, ...]:
+    return tuple([Asked(r.name, _big(r.right), r.rtype, r.scope) for r in verdict.requests])
 
 
 def change_of(change: wire.Change, changed: wire.Changed, *, by: str, time: int) -> RegistryChange:

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from authgate_async.errors import UsageError
-from authgate_async.log.records import Intent, Outcome, Record, Rejected, RunClosed, RunOpened
+from authgate_async.log.records import (
+    ApprovalAsked,
+    Intent,
+    Outcome,
+    Record,
+    Rejected,
+    RunClosed,
+    RunOpened,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +39,7 @@ class Place(msgspec.Struct, frozen=True, gc=False):
     closed: bool = False
 
 
-_OF_A_RUN = (Intent, Outcome, RunClosed, RunOpened, Rejected)
+_OF_A_RUN = (ApprovalAsked, Intent, Outcome, RunClosed, RunOpened, Rejected)
 
 Places = dict[str, Place | None]
 """Where runs stand after a group; None for one that is over."""

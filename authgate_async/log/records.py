@@ -21,6 +21,7 @@ from authgate_async.log.lines import Fault
 __all__ = [
     "FORMAT",
     "MAX_INT",
+    "ApprovalAsked",
     "Asked",
     "Big",
     "Checkpoint",
@@ -152,8 +153,38 @@ class Intent(_Record, frozen=True, kw_only=True, tag="intent"):
     warnings: tuple[tuple[str, str], ...]
 
 
+class ApprovalAsked(_Record, frozen=True, kw_only=True, tag="approval_asked"):
+    """Step `seq` of a run waits for a human until `deadline`; nothing else is against it.
+
+    Made by `entries.asked_of`, written before anybody can answer. `args` as in an intent; digests,
+    `approvers`, `instance` and sentences are those of the verdict in `proof`. What comes of it is
+    an intent or a rejection of the same step, or the end of its run.
+    """
+
+    action_digest: str
+    action_id: str
+    agent: str
+    agent_kind: str
+    approvers: tuple[str, ...]
+    args: str
+    args_digest: str
+    deadline: Big
+    instance: str
+    issued_at: Big
+    proof: Proof
+    requests: tuple[Asked, ...]
+    run: str
+    run_seq: Int = 0
+    sentences: tuple[str, ...]
+    seq: Int
+    tool: str
+
+
 class Rejected(_Record, frozen=True, kw_only=True, tag="rejected"):
-    """A step that was turned away before the kernel saw it: no such tool, or wrong arguments."""
+    """A step that the gate turned away: no such tool, wrong arguments, nobody approved it in time.
+
+    The kernel has not seen it, or has only said that it needs an approval.
+    """
 
     agent: str
     code: Word
@@ -248,6 +279,7 @@ Record = (
     | LogOpened
     | RunOpened
     | Intent
+    | ApprovalAsked
     | Rejected
     | Outcome
     | Refusal

@@ -144,7 +144,7 @@ class _Flight:
             case "run_opened":
                 self._late.pop(record.run, None)
                 self._runs[record.run] = _Run()
-            case "intent" | "rejected" | "outcome" | "run_closed":
+            case "intent" | "rejected" | "approval_asked" | "outcome" | "run_closed":
                 self._of_run(record)
             case "refusal" if record.code in NOT_USED:
                 self._refused(record)
@@ -161,7 +161,7 @@ class _Flight:
         elif record.kind == "run_closed":
             run.closed = True
             self._late[record.run] = None
-        else:
+        elif record.kind != "approval_asked":
             run.steps += 1
             if record.permitted:
                 run.due[record.action_digest] = record

@@ -1,7 +1,8 @@
 """What must hold between the records of a log, beyond the chain of its lines.
 
 Memory is bounded by the runs that are open at one time and by their calls in flight, for closed
-runs that still owe an outcome by their number (`MAX_LATE`), and by the grants of one session.
+runs that still owe an outcome by their number (`MAX_LATE`), and by the grants and approvals of one
+session.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from authgate_async.backends import verify_signed
-from authgate_async.log.entries import CHANGE_FIELDS, intent_of
+from authgate_async.log.approvals import Approvals
+from authgate_async.log.entries import CHANGE_FIELDS, asked_of, change_from, intent_of
 from authgate_async.log.growth import End
 from authgate_async.log.lines import Fault
 from authgate_async.log.numbering import MAX_LATE
 from authgate_async.log.records import (
+    ApprovalAsked,
     Checkpoint,
     Intent,
     KeyChanged,
@@ -34,8 +37,12 @@ from authgate_async.wire import SignedVerdict, Verdict
 
 if TYPE_CHECKING:
     from authgate_async.log.lines import Line
+    from authgate_async.wire import Change
 
 __all__ = ["Rules"]
+
+_Step = Intent | ApprovalAsked | Rejected
+_OfRun = _Step | Outcome | RunClosed
 
 _verdict = msgspec.msgpack.Decoder(Verdict).decode
 
@@ -77,6 +84,7 @@ class Rules:
         self._late: dict[str, _Run] = {}
         self._lost: dict[str, _Run] = {}
         self._grants: dict[int | str, bool] = {}
+        self._approvals = Approvals()
 
     @property
     def without_outcome(self) -> int:
@@ -104,7 +112,7 @@ class Rules:
                 self._checkpoint(record)
             case RunOpened():
                 self._run_opened(record)
-            case Intent() | Rejected() | Outcome() | RunClosed():
+            case Intent() | ApprovalAsked() | Rejected() | Outcome() | RunClosed():
                 self._of_run(record)
             case RegistryChange():
                 self._changed(record)
@@ -143,6 +151,7 @@ class Rules:
         self._late.clear()
         # So does the registry: a kernel knows no grant of the one before.
         self._grants.clear()
+        self._approvals = Approvals()
 
     def _run_opened(self, record: RunOpened) -> None:
         if record.run in self._open or record.run in self._late:
@@ -154,7 +163,7 @@ class Rules:
         self._open[record.run] = _Run(record.agent)
         self.runs += 1
 
-    def _of_run(self, record: Intent | Rejected | Outcome | RunClosed) -> None:
+    def _of_run(self, record: _OfRun) -> None:
         run = self._find(record)
         if run is None:
             raise Fault(f"run `{record.run}` is not open")
@@ -171,10 +180,12 @@ class Rules:
                     self._lost.pop(record.run, None)
             case RunClosed():
                 self._run_closed(run, record)
+            case ApprovalAsked():
+                self._asked(run, record)
             case _:
                 self._step(run, record)
 
-    def _find(self, record: Intent | Rejected | Outcome | RunClosed) -> _Run | None:
+    def _find(self, record: _OfRun) -> _Run | None:
         """The run of a record; one of a session before is there for what interrupts it only."""
         match record:
             case Outcome(cause="interrupted"):
@@ -197,23 +208,30 @@ class Rules:
     def _step(self, run: _Run, record: Intent | Rejected) -> None:
         # A kernel signs no malformed name: the denial of its action names nobody.
         nobody = isinstance(record, Intent) and not record.agent and not record.permitted
-        if record.agent != run.agent and not nobody:
-            raise Fault(f"its agent is not that of run `{record.run}`")
-        if record.seq <= run.last_step:
-            raise Fault(f"step {record.seq} of run `{record.run}` comes twice or too late")
+        _check_step(run, record, nobody=nobody)
         run.last_step = record.seq
         run.steps += 1
         if isinstance(record, Intent):
-            self._check_signature(_check_intent(record))
+            signed, verdict = _check_intent(record)
+            self._check_signature(signed)
             self._check_grants(record)
             if record.permitted:
+                self._approvals.check(record, verdict)
                 run.pending[record.action_digest] = (record.action_id, record.seq)
+
+    def _asked(self, run: _Run, record: ApprovalAsked) -> None:
+        _check_step(run, record)
+        signed, verdict = _check_asked(record)
+        self._check_signature(signed)
+        if verdict.permitted or not verdict.approvers:
+            raise Fault("its verdict does not say that an approval is all that is missing")
 
     def _changed(self, record: RegistryChange) -> None:
         """Remember which grants are in force: those that are not revoked are true."""
         _check_change(record)
         if record.code:
             return
+        self._approvals.changed(_change(record))
         if record.change in {"register", "delegate"}:
             # An id stays taken: no later change brings a revoked grant back.
             self._grants.setdefault(record.fields["id"], True)
@@ -284,8 +302,46 @@ def _check_change(record: RegistryChange) -> None:
         raise Fault(f"its fields are not those of the change `{record.change}`")
 
 
-def _check_intent(record: Intent) -> SignedVerdict:
+def _change(record: RegistryChange) -> Change:
+    try:
+        return change_from(record)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise Fault(f"its fields cannot be read: {error}") from error
+
+
+def _check_step(run: _Run, record: _Step, *, nobody: bool = False) -> None:
+    if record.agent != run.agent and not nobody:
+        raise Fault(f"its agent is not that of run `{record.run}`")
+    if record.seq <= run.last_step:
+        raise Fault(f"step {record.seq} of run `{record.run}` comes twice or too late")
+
+
+def _check_intent(record: Intent) -> tuple[SignedVerdict, Verdict]:
     """Hold the record against the verdict that it carries, and return that."""
+    signed, verdict = _carried(record)
+    told = intent_of(
+        signed, verdict, run=record.run, seq=record.seq, args=record.args, run_seq=record.run_seq
+    )
+    _compare(record, told)
+    return signed, verdict
+
+
+def _check_asked(record: ApprovalAsked) -> tuple[SignedVerdict, Verdict]:
+    signed, verdict = _carried(record)
+    told = asked_of(
+        signed,
+        verdict,
+        run=record.run,
+        seq=record.seq,
+        args=record.args,
+        deadline=record.deadline,
+        run_seq=record.run_seq,
+    )
+    _compare(record, told)
+    return signed, verdict
+
+
+def _carried(record: Intent | ApprovalAsked) -> tuple[SignedVerdict, Verdict]:
     signed = SignedVerdict(
         verdict=_unhex(record.proof.verdict, "verdict"),
         index=record.proof.index,
@@ -297,9 +353,10 @@ def _check_intent(record: Intent) -> SignedVerdict:
         verdict = _verdict(signed.verdict)
     except (msgspec.MsgspecError, UnicodeError) as error:
         raise Fault(f"its verdict cannot be read: {error}") from error
-    told = intent_of(
-        signed, verdict, run=record.run, seq=record.seq, args=record.args, run_seq=record.run_seq
-    )
+    return signed, verdict
+
+
+def _compare(record: Intent | ApprovalAsked, told: Intent | ApprovalAsked) -> None:
     for name in told.__struct_fields__:
         if getattr(told, name) != getattr(record, name):
             raise Fault(f"its `{name}` is not what its signed verdict says")
@@ -307,7 +364,6 @@ def _check_intent(record: Intent) -> SignedVerdict:
         raise Fault("its verdict is about another step")
     if record.args and sha256(record.args.encode()).hexdigest() != record.args_digest:
         raise Fault("its `args` have another digest than `args_digest`")
-    return signed
 
 
 def _unhex(text: str, name: str) -> bytes:

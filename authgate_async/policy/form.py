@@ -128,6 +128,9 @@ Processes = Annotated[int, _count("how many processes a call may have", 4096)]
 StreamBytes = Annotated[int, _count("how much of the stream is kept, in bytes", 2**30, 0)]
 ResultBytes = Annotated[int, _count("how long a call's result may be, in bytes", 2**30)]
 PermitTtl = Annotated[int, _count("how long a permit can be used, in milliseconds", _DAY_MS)]
+ApprovalMs = Annotated[
+    int, _count("how long a call waits for its approval, in milliseconds", _DAY_MS)
+]
 Concurrency = Annotated[int, _count("how many runs are in flight at once", 1_000_000)]
 MaxProcesses = Annotated[int, _count("how many tool processes run at once", 65_536)]
 GraceMs = Annotated[int, _count("how long calls may finish at a stop, in milliseconds", _DAY_MS, 0)]
@@ -156,6 +159,7 @@ class LimitsForm(ToolLimitsForm, frozen=True, kw_only=True):
     """The limits of the runtime, and those of the calls of tools that have none of their own."""
 
     permit_ttl_ms: PermitTtl | UnsetType = UNSET
+    approval_ms: ApprovalMs | UnsetType = UNSET
     concurrency: Concurrency | UnsetType = UNSET
     max_processes: MaxProcesses | UnsetType = UNSET
     grace_ms: GraceMs | UnsetType = UNSET

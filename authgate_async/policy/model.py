@@ -55,12 +55,13 @@ class ToolEntry(msgspec.Struct, frozen=True):
 class RunLimits(msgspec.Struct, frozen=True, kw_only=True):
     """The limits of a whole runtime.
 
-    `permit_ttl_ms` and `grace_ms` are milliseconds; `concurrency` bounds runs in flight and
-    `max_processes` tool processes, 0 leaving the choice to the runtime. `tool` holds for calls of
-    tools that have no limits of their own.
+    `permit_ttl_ms`, `approval_ms` and `grace_ms` are milliseconds; `concurrency` bounds runs in
+    flight and `max_processes` tool processes, 0 leaving the choice to the runtime. `tool` holds for
+    calls of tools that have no limits of their own.
     """
 
     permit_ttl_ms: int = 60_000
+    approval_ms: int = 900_000
     concurrency: int = 256
     max_processes: int = 0
     grace_ms: int = 5_000

@@ -10,9 +10,10 @@ import pytest
 
 from authgate_async import wire
 from authgate_async.backends import make_kernel
-from authgate_async.log.entries import change_of, intent_of
+from authgate_async.log.entries import asked_of, change_of, intent_of
 from authgate_async.log.records import (
     FORMAT,
+    ApprovalAsked,
     Intent,
     LogOpened,
     Outcome,
@@ -105,6 +106,22 @@ class Scribe:
             intent_of(signed, verdict, run=run, seq=seq, args=args)
             for signed, verdict, seq in zip(batch, verdicts, seqs, strict=True)
         ]
+
+    def asked(self, run: str, seq: int) -> ApprovalAsked:
+        """A permit that waits for the human `k`, who is asked only now."""
+        args = '{"path":"a.txt"}'
+        action = wire.Action(
+            id=f"{run}:{seq}",
+            actor="a",
+            kind="machine",
+            tool="file_read",
+            args=args.encode(),
+            requests=(wire.Request("folder", "safe", "a.txt", 1),),
+        )
+        decided = self.kernel.decide(msgspec.msgpack.encode([action]), NOW, b"n" * 32)
+        (signed,) = msgspec.msgpack.decode(decided, type=tuple[wire.SignedVerdict])
+        verdict = msgspec.msgpack.decode(signed.verdict, type=wire.Verdict)
+        return asked_of(signed, verdict, run=run, seq=seq, args=args, deadline=NOW + 9)
 
     def outcome(self, intent: Intent) -> Outcome:
         """The end of a permitted call."""

@@ -89,6 +89,7 @@ def test_every_kind_has_its_name_in_the_union() -> None:
     """The kinds of the format are these and no others."""
     tags = {cls.__struct_config__.tag for cls in get_args(Record)}
     assert tags == {
+        "approval_asked",
         "change",
         "checkpoint",
         "intent",

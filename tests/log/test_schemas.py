@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from authgate_async.log.lines import read_line
-from authgate_async.log.records import KeyChanged
+from authgate_async.log.records import KeyChanged, encode_record
 from authgate_async.log.schemas import schemas
 
 if TYPE_CHECKING:
@@ -80,7 +80,8 @@ def stored(scribe: Scribe, tmp_path: Path) -> list[dict[str, Any]]:
     lines = scribe.write(tmp_path, "r").read_bytes().splitlines(keepends=True)
     changed = KeyChanged(key_id="0" * 16, public_key="0" * 64, time=0)
     read = [msgspec.json.decode(read_line(raw).record) for raw in lines]
-    return [*read, msgspec.to_builtins(changed)]
+    asked = msgspec.json.decode(encode_record(scribe.asked("r", 9)))
+    return [*read, msgspec.to_builtins(changed), asked]
 
 
 def test_what_is_stored_fits_its_schema(stored: list[dict[str, Any]]) -> None:

@@ -460,4 +460,5 @@ async def test_every_code_of_the_gate_is_given(
             given.update(result.steps[0].codes)
         disk.full = False
 
-    assert given == set(GATE_CODES)
+    # The other two have their tests in `test_approvals.py`.
+    assert given == set(GATE_CODES) - {"approval_timeout", "approvals_full"}
