@@ -1,16 +1,23 @@
 (** What grants may use in all, what is used, and what is held (section 9). *)
 
-From Authgate Require Import Text Scope Value Constraints Grant Chain.
+From Authgate Require Import Text Scope Value Constraints Grant Chain Approval.
 Open Scope N_scope.
 
 (** What one call is charged with until it has ended. [until] is when it is given back by itself;
     [None] once the call may run. *)
 Record hold := Hold { nonce : string; charged : list string; held : amounts; until : option N }.
 
-(** What is used, by the ids of grants, and what is held. *)
-Record ledger := Ledger { used : list (string * amounts); holds : list hold }.
+(** What is used, by the ids of grants; what is held; and the approvals that stand. *)
+Record ledger := Ledger {
+  used : list (string * amounts);
+  holds : list hold;
+  approved : approvals;
+}.
 
-Definition empty_ledger : ledger := Ledger [] [].
+Definition empty_ledger : ledger := Ledger [] [] no_approvals.
+
+Definition with_approvals (l : ledger) (them : approvals) : ledger :=
+  Ledger (used l) (holds l) them.
 
 Definition used_of (l : ledger) (name : string) : amounts :=
   match lookup String.eqb name (used l) with Some them => them | None => nothing end.
@@ -56,7 +63,7 @@ Definition others (l : ledger) (n : string) : list hold :=
 Definition reserve (l : ledger) (h : hold) : ledger :=
   match charged h with
   | [] => l
-  | names => Ledger (adjusted N.add (held h) names l) (h :: others l (nonce h))
+  | names => Ledger (adjusted N.add (held h) names l) (h :: others l (nonce h)) (approved l)
   end.
 
 (** Ends what is held: charges what was spent, no more than was held, and gives back the rest. *)
@@ -65,7 +72,7 @@ Definition finish (l : ledger) (n : string) (spent : amounts) : ledger :=
   | None => l
   | Some h =>
       let back := both N.sub (held h) spent in
-      Ledger (adjusted N.sub back (charged h) l) (others l n)
+      Ledger (adjusted N.sub back (charged h) l) (others l n) (approved l)
   end.
 
 Definition has_ended (now : N) (h : hold) : bool :=
@@ -79,7 +86,7 @@ Definition release (l : ledger) (now : N) : ledger :=
 Definition start (l : ledger) (n : string) : option ledger :=
   match hold_of l n with
   | None => None
-  | Some h => Some (Ledger (used l) (Hold n (charged h) (held h) None :: others l n))
+  | Some h => Some (Ledger (used l) (Hold n (charged h) (held h) None :: others l n) (approved l))
   end.
 
 Record settlement := Settlement { of_nonce : string; redeemed : bool; started : bool; spent : amounts }.

@@ -2,7 +2,7 @@
     order of changes, decisions, starts, settlements and the passing of time. *)
 
 From Coq Require Import Lia.
-From Authgate Require Import Text Scope Value Constraints Grant Chain Budget Decide Changes.
+From Authgate Require Import Text Scope Value Constraints Grant Chain Approval Budget Decide Changes.
 From Authgate Require Import ChainFacts DecideFacts.
 Open Scope N_scope.
 
@@ -12,8 +12,8 @@ Proof. now intros with_ [] a b. Qed.
 Lemma at_nothing : forall unit, at_ unit nothing = 0.
 Proof. now intros []. Qed.
 
-Lemma used_after : forall with_ by_ names l hs name,
-  used_of (Ledger (adjusted with_ by_ names l) hs) name =
+Lemma used_after : forall with_ by_ names l hs them name,
+  used_of (Ledger (adjusted with_ by_ names l) hs them) name =
   if contains names name then both with_ (used_of l name) by_ else used_of l name.
 Proof.
   intros. unfold adjusted, used_of. simpl. induction names as [|n names IH]; [reflexivity|]. simpl.
@@ -30,7 +30,7 @@ Definition outstanding (l : ledger) (name : string) (unit : unit_) : N :=
   sum (map (share name unit) (holds l)).
 
 Lemma others_less : forall l n name unit,
-  outstanding (Ledger (used l) (others l n)) name unit <= outstanding l name unit.
+  outstanding (Ledger (used l) (others l n) (approved l)) name unit <= outstanding l name unit.
 Proof.
   intros. unfold outstanding, others. simpl. induction (holds l) as [|h hs IH]; simpl; [lia|].
   destruct (negb (nonce h =? n)%string); simpl; lia.
@@ -105,6 +105,10 @@ Proof.
     unfold share at 1 in O. destruct (contains _ _); rewrite ?at_both; lia.
 Qed.
 
+(** Approvals are another matter. *)
+Lemma same_books : forall reg l c them, in_bounds reg l c -> in_bounds reg (with_approvals l them) c.
+Proof. intros reg l c them [U K B C]. now split. Qed.
+
 Lemma lacking_none : forall l needs links, lacking l needs links = [] ->
   forall g unit, In g links -> is_short l needs g unit = false.
 Proof.
@@ -146,11 +150,16 @@ Proof.
   intros reg l c m a In_bounds. pose proof (charged_links_suffice reg l m a) as Suffice.
   unfold is_permitted in Suffice. unfold decide in *. simpl in *.
   destruct (all_violations reg l (now m) a); [|exact In_bounds].
+  set (spent := match rests_on _ _ _ _ with [] => l | _ => _ end).
+  assert (exists them, spent = with_approvals l them) as [them Same].
+  { subst spent. destruct (rests_on _ _ _ _); [exists (approved l); now destruct l|].
+    eexists. reflexivity. }
+  rewrite Same. clearbody spent. clear Same.
   set (names := to_charge _) in *. clearbody names.
   set (ends := earliest _ _). clearbody ends.
   destruct In_bounds as [U K B C]. specialize (fun name => Suffice name eq_refl U).
   unfold reserve. simpl. destruct names as [|n0 names0] eqn:E; [now split|]. rewrite <- E in *. clear E.
-  split; auto; intros; rewrite used_after.
+  split; auto; intros; rewrite used_after; change (used_of (with_approvals l them)) with (used_of l).
   - destruct (contains names name) eqn:I; [|now apply K]. apply contains_is in I.
     destruct (Suffice name I) as (g & F & _). congruence.
   - destruct (contains names (id g)) eqn:I; [|now apply B]. apply contains_is in I.
@@ -159,6 +168,7 @@ Proof.
     rewrite at_both. apply andb_false_iff in Short. rewrite negb_false_iff, N.eqb_eq, N.ltb_ge in Short.
     destruct Short; [contradiction|lia].
   - specialize (C name unit). pose proof (others_less l (fresh m) name unit) as O.
+    change (others (with_approvals l them)) with (others l).
     unfold outstanding in *. simpl in *. unfold share at 1. simpl.
     destruct (contains names name); rewrite ?at_both; lia.
 Qed.
@@ -224,6 +234,8 @@ Inductive step : registry * ledger * charges -> registry * ledger * charges -> P
 | Changing : forall reg l c moment it reg',
     apply reg moment it = (reg', None) -> step (reg, l, c) (reg', l, c)
 | Deciding : forall reg l c m a, step (reg, l, c) (reg, snd (decide reg l m a), c)
+| Approving : forall reg l c moment it l',
+    approve reg l moment it = (l', None) -> step (reg, l, c) (reg, l', c)
 | Starting : forall reg l c n l', start l n = Some l' -> step (reg, l, c) (reg, l', c)
 | Releasing : forall reg l c moment, step (reg, l, c) (reg, release l moment, c)
 | Settling : forall reg l c s h, hold_of l (of_nonce s) = Some h -> snd (settle l s) = true ->
@@ -238,10 +250,12 @@ Lemma reached_in_bounds : forall state, reached state ->
 Proof.
   intros state R. induction R as [|before after R IH S].
   - split; simpl; try contradiction; intros; unfold used_of; simpl; rewrite at_nothing; reflexivity || lia.
-  - destruct S as [reg l c moment it reg' A|reg l c m a|reg l c n l' S|reg l c moment|reg l c s h H S];
+  - destruct S as [reg l c moment it reg' A|reg l c m a|reg l c moment it l' A|reg l c n l' S|reg l c moment|reg l c s h H S];
       simpl in *.
     + eauto using apply_in_bounds.
     + now apply reserve_in_bounds.
+    + unfold approve in A. destruct (unfit_approval _ _ _ _); [discriminate|]. injection A as <-.
+      now apply same_books.
     + eauto using start_in_bounds.
     + now apply release_in_bounds.
     + unfold settle in *. rewrite H in *.

@@ -5,7 +5,8 @@ Open Scope N_scope.
 
 Inductive code :=
 | Malformed | ForbiddenFlag | UnownedMachine | MachineDominion | IdentityMismatch | NoGrant
-| Expired | EpochStale | ChainBroken | Attenuation | Constraint | TrustDomain | Budget.
+| Expired | EpochStale | ChainBroken | Attenuation | Constraint | TrustDomain | Budget
+| ApprovalRequired.
 
 (** A code, and names that the sentence about it quotes. *)
 Record fault := Fault { code_of : code; about : list string }.

@@ -1,11 +1,11 @@
 (** Changes of the registry, and when one is refused (section 1). *)
 
-From Authgate Require Import Text Scope Value Constraints Grant Chain Budget Decide.
+From Authgate Require Import Text Scope Value Constraints Grant Chain Approval Budget Decide.
 Open Scope N_scope.
 
 Inductive refusal :=
 | Denied (why : code)   (* a code that verdicts have too *)
-| Conflict | UnknownPrincipal | TooMany.
+| Conflict | UnknownPrincipal | TooMany | ApprovalForged | ApprovalExpired | ApprovalUsed.
 
 Inductive change :=
 | Enrol (who : string * string) (key domain : string)
@@ -33,7 +33,8 @@ Definition is_grant (g : grant) : bool :=
   is_name (id g) && is_who (holder g) && is_pair (resource g) && is_scope (scope g)
   && negb (rights g =? 0) && (rights g <=? 15) && (confidence g <=? 1000000)
   && is_text 256 (parent g) && entries (clauses g) && forallb is_clause (clauses g)
-  && contains [""; "any"; "none"] (other_args g).
+  && contains [""; "any"; "none"] (other_args g)
+  && (size_of (approvers g) <=? 16) && forallb is_name (approvers g).
 
 Definition is_well_formed (c : change) : bool :=
   match c with
@@ -58,9 +59,17 @@ Definition beside (reg : registry) (g : grant) : N :=
   count (fun other => same_pair (holder other) (holder g) && same_pair (resource other) (resource g)
                       && (scope other =? scope g)%string) (live reg).
 
+(** Whether somebody is an enrolled human with a key. *)
+Definition can_approve (reg : registry) (name : string) : bool :=
+  match principal reg (name, "human") with
+  | Some known => negb (is_empty (key known))
+  | None => false
+  end.
+
 Definition may_enter (reg : registry) (g : grant) : option refusal :=
   first [ (match find reg (id g) with Some _ => true | None => false end, Conflict);
           (negb (is_enrolled reg (holder g)), UnknownPrincipal);
+          (negb (forallb (can_approve reg) (approvers g)), UnknownPrincipal);
           (64 <=? beside reg g, TooMany) ].
 
 Definition may_delegate (reg : registry) (now : N) (g : grant) (by_ : string * string)
@@ -127,6 +136,33 @@ Definition apply (reg : registry) (now : N) (c : change) : registry * option ref
   match refused reg now c with
   | Some why => (reg, Some why)
   | None => (entered reg c, None)
+  end.
+
+Definition longest : N := 86400000000.
+Definition most : N := 16384.
+
+(** Why an approval is not taken. *)
+Definition unfit_approval (reg : registry) (them : approvals) (now : N) (it : approval)
+  : option refusal :=
+  let now := N.max now (last_taken them) in
+  let signed := match principal reg (approver it, "human") with
+                | Some known => proves (key known) (signature it)
+                | None => false
+                end in
+  let is_used := existsb (fun one => same_pair (fst one) (approver it, serial it) && is_before now one)
+                   (used_up them) in
+  first [ (negb (is_name (approver it)), Denied Malformed);
+          (negb (can_approve reg (approver it)), UnknownPrincipal);
+          (negb (is_ours it) || negb signed, ApprovalForged);
+          (until_ it <=? now, ApprovalExpired);
+          (longest <? until_ it - now, Denied Malformed);
+          (is_used, ApprovalUsed);
+          (most <=? count (is_before now) (used_up them), TooMany) ].
+
+Definition approve (reg : registry) (l : ledger) (now : N) (it : approval) : ledger * option refusal :=
+  match unfit_approval reg (approved l) now it with
+  | Some why => (l, Some why)
+  | None => (with_approvals l (take (approved l) now it), None)
   end.
 
 End Changing.

@@ -1,6 +1,6 @@
 (** What a kernel decides about one action (sections 2 to 4). *)
 
-From Authgate Require Import Text Scope Value Constraints Grant Chain Budget.
+From Authgate Require Import Text Scope Value Constraints Grant Chain Approval Budget.
 Open Scope N_scope.
 
 Record request := Request { rtype : string; name : string; asked : string; right : N }.
@@ -18,6 +18,7 @@ Record action := Action {
   min_epoch : N;
   proof : string;
   proof_size : N;
+  digest : string;   (* of id, actor, tool, requests, arguments and what else an approval is of *)
   needs_wall : N;
   needs_output : N;
   needs_cost : N;
@@ -143,13 +144,17 @@ Definition trust_fault (reg : registry) (a : action) (r : request) : fault :=
 
 Definition floor (reg : registry) (a : action) : N := N.max (now_epoch reg) (min_epoch a).
 
+Definition unapproved (l : ledger) (now : N) (a : action) (links : list grant) : list fault :=
+  map (fun g => Fault ApprovalRequired (id g :: approvers g))
+    (filter (is_unapproved (approved l) now (digest a)) links).
+
 (** A candidate's chain and all that is against it. *)
 Definition judged (reg : registry) (l : ledger) (now : N) (a : action) (r : request) (g : grant)
   : list grant * list fault :=
   let (links, faults) := walk reg now (floor reg a) g in
   (links, faults ++ forbidden a links
           ++ (if is_foreign reg a r && negb (cross_domain g) then [trust_fault reg a r] else [])
-          ++ lacking l (needs a) links).
+          ++ lacking l (needs a) links ++ unapproved l now a links).
 
 (** The first of those than which no other is better. *)
 Fixpoint best {A} (better : A -> A -> bool) (items : list A) : option A :=
@@ -170,8 +175,14 @@ Definition confidence_of (chain : list grant) : N :=
 
 Definition surer (a b : list grant * list fault) : bool :=
   confidence_of (fst b) <? confidence_of (fst a).
+Definition wants_approval (f : fault) : bool :=
+  match code_of f with ApprovalRequired => true | _ => false end.
+
+(** How far from a permit: what only lacks approvals comes first. *)
 Definition sounder (a b : list grant * list fault) : bool :=
-  size_of (snd a) <? size_of (snd b).
+  let lacks case := count wants_approval (snd case) in
+  let others case := count (fun f => negb (wants_approval f)) (snd case) in
+  (others a <? others b) || ((others a =? others b) && (lacks a <? lacks b)).
 
 Definition answer_to (reg : registry) (l : ledger) (now : N) (a : action) (r : request) : answer :=
   if is_public_read reg r && negb (is_foreign reg a r) && negb (climbs (asked r)) then Open
@@ -227,6 +238,7 @@ Record verdict := Verdict {
   issued_at : N;
   ends_at : N;
   v_budgeted : bool;      (* whether a grant of [chains] has a budget *)
+  v_approvers : list string;
 }.
 
 (** The time and the nonce of a decision, and when a permit ends at the latest. *)
@@ -262,14 +274,20 @@ Definition decide (reg : registry) (l : ledger) (m : moment) (a : action) : verd
   let sureness := if permitted then least (map (fun it => certainty (snd it)) found) 1000000 else 0 in
   let contested := existsb (contests reg (now m) a) found in
   let links := flat_map (fun it => chain_of (snd it)) found in
-  let ends := if permitted then earliest links (latest m) else latest m in
+  let given := rests_on (approved l) (now m) (digest a) links in
+  let ends := if permitted then earliest links (least (map snd given) (latest m)) else latest m in
   let warnings :=
     (if permitted && (sureness <? 800000) then [LowConfidence] else [])
     ++ (if contested then [ContestedWrite] else []) in
   let chains := if permitted then map (fun it => map id (chain_of (snd it))) found else [] in
   let names := to_charge links in
+  let approvers :=
+    if permitted then map fst given
+    else if forallb wants_approval violations then flat_map (fun f => tl (about f)) violations
+    else [] in
+  let spent := match given with [] => l | _ => with_approvals l (use_up (approved l) (digest a)) end in
   (Verdict (cut is_name (action_id a)) permitted violations warnings sureness contested chains
-     (now_epoch reg) (fresh m) (now m) ends (negb (size_of names =? 0)),
-   if permitted then reserve l (Hold (fresh m) names (needs a) (Some ends)) else l).
+     (now_epoch reg) (fresh m) (now m) ends (negb (size_of names =? 0)) (once approvers),
+   if permitted then reserve spent (Hold (fresh m) names (needs a) (Some ends)) else l).
 
 End Decisions.

@@ -1,7 +1,7 @@
 (** What a permit rests on, and what no registry can permit. *)
 
 From Coq Require Import Lia.
-From Authgate Require Import Text Scope Value Constraints Grant Chain Budget Decide ChainFacts.
+From Authgate Require Import Text Scope Value Constraints Grant Chain Approval Budget Decide ChainFacts.
 Open Scope N_scope.
 
 Lemma best_in : forall {A} (better : A -> A -> bool) items item,
@@ -64,19 +64,21 @@ Record justifies (reg : registry) (l : ledger) (now : N) (a : action) (r : reque
   args_pass : forbidden a (g :: above) = [];
   domains_meet : is_foreign reg a r = false \/ cross_domain g = true;
   budgets_suffice : lacking l (needs a) (g :: above) = [];
+  approvals_stand : unapproved l now a (g :: above) = [];
   is_judged : judged reg l now a r g = (g :: above, []);
 }.
 
 Lemma judged_sound : forall reg l now a r g chain,
   judged reg l now a r g = (chain, []) <->
   walk reg now (floor reg a) g = (chain, []) /\ forbidden a chain = []
-  /\ (is_foreign reg a r = false \/ cross_domain g = true) /\ lacking l (needs a) chain = [].
+  /\ (is_foreign reg a r = false \/ cross_domain g = true) /\ lacking l (needs a) chain = []
+  /\ unapproved l now a chain = [].
 Proof.
   intros. unfold judged. destruct (walk reg now (floor reg a) g) as [links faults]. split.
   - intros H. injection H as -> H. repeat (apply app_eq_nil in H; destruct H as [? H]).
     subst faults. repeat split; auto.
     destruct (is_foreign reg a r), (cross_domain g); simpl in *; auto; discriminate.
-  - intros (W & F & D & L). injection W as -> ->. rewrite F, L.
+  - intros (W & F & D & L & Y). injection W as -> ->. rewrite F, L, Y.
     destruct D as [->| ->]; [|rewrite andb_false_r]; reflexivity.
 Qed.
 
@@ -114,7 +116,7 @@ Proof.
   set (cases := map (judged reg l now a r) (candidates reg a r)).
   destruct (best surer (filter is_sound cases)) as [[chain faults]|] eqn:S.
   - apply best_in, sound_in in S. destruct S as (g & other & I & J & E). injection E as -> ->.
-    pose proof J as Judged. apply judged_sound in J. destruct J as (W & F & D & L).
+    pose proof J as Judged. apply judged_sound in J. destruct J as (W & F & D & L & Y).
     apply candidate_is in I. destruct I as (? & ? & ? & ? & ? & ?).
     destruct (walk_sound _ _ _ _ _ W) as (above & -> & Live & Up & All & Root).
     exists g, above. split; [reflexivity|]. now split.

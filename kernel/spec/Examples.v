@@ -15,7 +15,7 @@ Definition human (name : string) : string * string := (name, "human").
 
 Definition give (id : string) (to above : string) (sure calls : N) : grant :=
   Grant id (human to) ("file", "notes") "" 15 sure 0 0 above false [] ""
-    (Amounts calls no_limit no_limit no_limit).
+    (Amounts calls no_limit no_limit no_limit) [].
 
 Definition people : list ((string * string) * enrolled) :=
   map (fun name => (human name, Enrolled "" "")) ["ann"; "bob"; "eve"].
@@ -30,7 +30,7 @@ Definition afterwards : registry :=
   Registry people [] [] (grants before ++ [give "more" "ann" "root" 900000 1]) [] 0.
 
 Definition ask (actor : string) (right : N) : action :=
-  Action "a-1" actor "human" "tool" 2 (Some []) [Request "file" "notes" "" right] [] 0 0 "" 0 0 0 0.
+  Action "a-1" actor "human" "tool" 2 (Some []) [Request "file" "notes" "" right] [] 0 0 "" 0 "d" 0 0 0.
 
 (** Whether Bob may read after Ann did. *)
 Definition bob_after_ann (reg : registry) : bool :=

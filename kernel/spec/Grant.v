@@ -55,6 +55,7 @@ Record grant := Grant {
   clauses : list clause;
   other_args : string;
   limits : amounts;
+  approvers : list string;       (* humans *)
 }.
 
 Definition is_limited (g : grant) : bool :=

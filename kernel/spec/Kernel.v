@@ -1,6 +1,6 @@
 (** A kernel: a registry, a ledger, a memory of used nonces, and how long a permit lives. *)
 
-From Authgate Require Import Text Scope Value Constraints Grant Chain Budget Decide Changes Redeem.
+From Authgate Require Import Text Scope Value Constraints Grant Chain Approval Budget Decide Changes Redeem.
 Open Scope N_scope.
 
 Record kernel := Kernel { reg : registry; led : ledger; mem : memory; ttl : N }.
@@ -12,6 +12,9 @@ Context {outside : Outside}.
 
 Definition change_one (k : kernel) (now : N) (c : change) : kernel * option refusal :=
   let (reg, why) := apply (reg k) now c in (Kernel reg (led k) (mem k) (ttl k), why).
+
+Definition approve_one (k : kernel) (now : N) (it : approval) : kernel * option refusal :=
+  let (led, why) := approve (reg k) (led k) now it in (Kernel (reg k) led (mem k) (ttl k), why).
 
 (** A batch begins with giving back what has ended; then its actions are decided one by one. *)
 Definition begin_batch (k : kernel) (now : N) : kernel :=

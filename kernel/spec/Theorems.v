@@ -1,7 +1,7 @@
 (** What the rules promise. Each theorem is one sentence of docs/assurance.md. *)
 
 From Coq Require Import Lia.
-From Authgate Require Import Text Scope Value Constraints Grant Chain Budget Decide Changes Redeem.
+From Authgate Require Import Text Scope Value Constraints Grant Chain Approval Budget Decide Changes Redeem.
 From Authgate Require Import ScopeFacts ChainFacts DecideFacts BudgetFacts.
 Open Scope N_scope.
 
@@ -257,6 +257,64 @@ Proof.
     rewrite A. apply in_map_iff. now exists r. }
   clearbody names. unfold reserve. simpl. destruct names as [|n names]; [destruct N|].
   eexists. split; [unfold hold_of; simpl; now rewrite String.eqb_refl|]. now split.
+Qed.
+
+(** *** Approvals *)
+
+Lemma end_of_given : forall given digest who moment, moment < end_of given digest who ->
+  exists end_, In ((digest, who), end_) given /\ moment < end_.
+Proof.
+  intros given digest who moment. unfold end_of. induction given as [|[k e] given IH]; simpl; [lia|].
+  destruct (same_pair k (digest, who)) eqn:K; simpl; intros H.
+  - apply same_pair_is in K. subst k. destruct (N.max_spec e (fold_right N.max 0
+      (map snd (filter (fun it => same_pair (fst it) (digest, who)) given)))) as [[_ M]|[_ M]];
+      rewrite M in H; [destruct IH as (x & I & L); eauto|eauto].
+  - destruct IH as (x & I & L); eauto.
+Qed.
+
+Lemma standing_is : forall them moment digest names who end_,
+  standing them moment digest names = Some (who, end_) ->
+  In who names /\ moment < end_of (given them) digest who.
+Proof.
+  intros them moment digest names. induction names as [|n names IH]; intros who end_ H; simpl in H;
+    [discriminate|].
+  destruct (standing them moment digest names) as [[other e]|].
+  - destruct (IH _ _ eq_refl) as [I L].
+    destruct (end_of (given them) digest n <? e); [injection H as <- <-; split; [now right|exact L]|].
+    destruct (moment <? end_of (given them) digest n) eqn:T; injection H as <- <-;
+      [split; [now left|now apply N.ltb_lt]|split; [now right|exact L]].
+  - destruct (moment <? end_of (given them) digest n) eqn:T; [|discriminate].
+    injection H as <- <-. split; [now left|now apply N.ltb_lt].
+Qed.
+
+(** Each link that names approvers rests on an approval, by one of them, of this very action, that
+    has not ended. *)
+Theorem a_demanded_approval_is_there : forall reg l moment a r g above p,
+  justifies reg l moment a r g above -> In p (g :: above) -> approvers p <> [] ->
+  exists who end_, In who (approvers p) /\ In ((digest a, who), end_) (given (approved l)) /\ moment < end_.
+Proof.
+  intros reg l moment a r g above p [] I Some_. unfold unapproved in approvals_stand.
+  apply map_eq_nil in approvals_stand.
+  assert (is_unapproved (approved l) moment (digest a) p = false) as U.
+  { apply not_true_iff_false. intros U. assert (In p []) as X by (rewrite <- approvals_stand; now apply filter_In).
+    destruct X. }
+  unfold is_unapproved in U. destruct (standing _ _ _ (approvers p)) as [[who end_]|] eqn:S;
+    [|destruct (approvers p); [contradiction|discriminate]].
+  destruct (standing_is _ _ _ _ _ _ S) as [In_ L]. destruct (end_of_given _ _ _ _ L) as (e & G & T).
+  now exists who, e.
+Qed.
+
+(** A permit that rests on an approval leaves none of its action: each is good for one call. *)
+Theorem an_approval_is_used_once : forall reg l m a,
+  is_permitted reg l m a ->
+  rests_on (approved l) (now m) (digest a)
+    (flat_map (fun it => chain_of (snd it)) (answers reg l (now m) a)) <> [] ->
+  forall who end_, ~ In ((digest a, who), end_) (given (approved (snd (decide reg l m a)))).
+Proof.
+  intros reg l m a P Some_ who end_ I. apply permitted_iff in P. unfold decide in I. simpl in I.
+  rewrite P in I. destruct (rests_on _ _ _ _); [contradiction|]. clear Some_.
+  unfold reserve in I. simpl in I. destruct (to_charge _); simpl in I;
+    apply filter_In in I; destruct I as [_ I]; simpl in I; rewrite String.eqb_refl in I; discriminate.
 Qed.
 
 (** *** The decision is a function *)
