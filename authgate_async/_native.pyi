@@ -2,7 +2,7 @@
 """The extension module: the decision kernel (`kernel/`) and the jail (`sandbox/`)."""
 
 from collections.abc import Sequence
-from typing import Self, TypeAlias, final
+from typing import Never, Self, TypeAlias, final
 
 DENIAL_CODES: tuple[str, ...]
 WARNING_CODES: tuple[str, ...]
@@ -89,6 +89,12 @@ def sandbox_confine(
 def sandbox_remove_tree(path: str) -> None:
     """Remove a folder and all in it, however deep; one that is not there is removed already."""
 
+def sandbox_hand_back(kind: int, content: bytes, notes: bytes) -> Never:
+    """Write one frame to the result stream, and one of `notes` if there are any; end this process.
+
+    Nothing runs at its end. The exit code is 0, or 70 if nobody reads.
+    """
+
 def jail_divide() -> None:
     """Enter namespaces: user, mount, network, IPC, UTS, and pid for the next child."""
 
@@ -108,33 +114,14 @@ class JailBase:
     def bounds_tasks(self) -> bool:
         """Whether each call has a limit of its own on tasks."""
 
-    def serve(self, control: int, watched: Sequence[int], armed: int) -> int | None:
-        """Keep cells armed and tell how they ended; returns in each new cell, with its number.
+    def serve(
+        self, control: int, watched: Sequence[int], armed: int, scratch_bytes: int
+    ) -> _Given | None:
+        """Keep cells armed, tell how they ended; return a call in each cell that is locked.
 
         Returns None when `control` hangs up or one of `watched` is readable. The process must have
         one thread; the hooks of `os.fork` do not run.
         """
 
-    def arm(self, scratch_bytes: int) -> JailCell:
-        """Make this process the first of a cell."""
-
-class JailCell:
-    """A cell, until its call is locked in."""
-
-    def announce(self, control: int, message: bytes) -> None:
-        """Hand the runtime `message` and what it takes to use this cell, and to end it."""
-
-    def wait(self) -> bytes | None:
-        """Wait for the call and return what it says; None if there will be none."""
-
-    def refuse(self, word: bytes) -> None:
-        """Leave word for the runtime that the call was not locked in."""
-
-    def lock(
-        self,
-        base: JailBase,
-        grants: Sequence[tuple[str, str, int]],
-        limits: _Limits,
-        programs: bool,
-    ) -> None:
-        """Close the jail around this process."""
+_Given: TypeAlias = tuple[int, bytes, list[tuple[str, str, str, str, int]], bool]
+"""The number of its tool, arguments, folders, and whether it may start programs."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from typing import TYPE_CHECKING, NoReturn
@@ -11,21 +10,22 @@ import msgspec
 
 from authgate_async import _native
 from authgate_async.launchers.frames import (
-    MEMORY_FRAME,
+    ERROR,
+    MEMORY,
     NOT_CONFINED,
+    RESULT,
     Input,
-    error_frame,
+    error_content,
     refusal,
-    result_frame,
 )
+from authgate_async.launchers.protocol import numbers
 
 if TYPE_CHECKING:
     from authgate_async.launchers.loading import Invocable
     from authgate_async.launchers.protocol import Folder, Limits
 
-__all__ = ["numbers", "outcome", "run", "warm_up", "write_all"]
+__all__ = ["outcome", "run", "warm_up"]
 
-_RESULT = 3
 _decoder = msgspec.msgpack.Decoder(Input)
 
 
@@ -45,45 +45,33 @@ def run(  # pragma: no cover - nothing measures here
             os.ftruncate(fds[3], 0)
             os.pwrite(fds[3], refusal(error), 0)
             os._exit(NOT_CONFINED)
-        write_all(_RESULT, outcome(tool, given.args, given.folders)[0])
-        os._exit(0)
+        kind, content, _ = outcome(tool, given.args, given.folders)
+        _native.sandbox_hand_back(kind, content, b"")
     finally:
         os._exit(70)
 
 
 def outcome(
     tool: Invocable, args: bytes, folders: tuple[Folder, ...]
-) -> tuple[bytes, BaseException | None]:
-    """Run the tool; return the frame of its result or error, and the error."""
+) -> tuple[int, bytes, BaseException | None]:
+    """Run the tool; return kind and content of the frame of its result or error, and the error."""
     failed: BaseException | None = None
     try:
-        result = tool.invoke(args, folders)
-        frame = result_frame(result)
+        kind, content = RESULT, tool.invoke(args, folders)
     except MemoryError as error:
-        frame, failed = MEMORY_FRAME, error
+        kind, content, failed = MEMORY, b"", error
     except BaseException as error:  # noqa: BLE001 - SystemExit too is how a tool may fail
-        frame, failed = _error(error), error
+        kind, content = _error(error)
+        failed = error
     _flush()
-    return frame, failed
+    return kind, content, failed
 
 
-def _error(error: BaseException) -> bytes:
+def _error(error: BaseException) -> tuple[int, bytes]:
     try:
-        return error_frame(error)
+        return ERROR, error_content(error)
     except MemoryError:
-        return MEMORY_FRAME
-
-
-def numbers(limits: Limits) -> tuple[int, int, int, int, int, int]:
-    """Return limits in the order in which native code takes them."""
-    return (
-        limits.cpu_seconds,
-        limits.memory_bytes,
-        limits.file_bytes,
-        limits.open_files,
-        limits.processes,
-        limits.scratch_bytes,
-    )
+        return MEMORY, b""
 
 
 def _lines() -> None:
@@ -94,8 +82,10 @@ def _lines() -> None:
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(Exception):  # the tool may have put anything there, or closed it
+        try:  # noqa: SIM105 - a context manager touches more, all of which is copied for each call
             stream.flush()
+        except Exception:  # noqa: BLE001, S110 - the tool may have put anything there
+            pass
 
 
 def _read(fd: int) -> bytes:
@@ -106,20 +96,10 @@ def _read(fd: int) -> bytes:
     return bytes(data)
 
 
-def write_all(fd: int, data: bytes) -> None:
-    """Write to a pipe, however often it takes."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
-
-
 def warm_up() -> None:
     """Run what every body runs, so that its pages are there before the first fork."""
     _lines()
     _flush()
-    error_frame(ValueError("warm"))
-    read, write = os.pipe()
-    write_all(write, result_frame(msgspec.json.encode({})))
-    os.close(read)
-    os.close(write)
+    error_content(ValueError("warm"))
+    msgspec.json.encode({})
     _decoder.decode(msgspec.msgpack.encode(Input(b"{}", ())))

@@ -18,14 +18,16 @@ from authgate_async.launchers.protocol import Folder, Limits, ToolRef
 from authgate_async.launchers.sentences import describe, plain
 
 __all__ = [
+    "ERROR",
     "ERROR_BYTES",
     "FRAME_HEAD",
     "LOST",
-    "MEMORY_FRAME",
+    "MEMORY",
     "NOTES_BYTES",
     "NOT_CONFINED",
     "READY",
     "REFUSED",
+    "RESULT",
     "STARTED",
     "UNCONFINED",
     "Frame",
@@ -33,13 +35,12 @@ __all__ = [
     "Notes",
     "Order",
     "Report",
-    "error_frame",
-    "notes_frame",
+    "error_content",
+    "notes_content",
     "read_frame",
     "read_refusal",
     "read_report",
     "refusal",
-    "result_frame",
     "sentence",
 ]
 
@@ -61,8 +62,8 @@ ERROR_BYTES = 4096
 NOTES_BYTES = 4096
 """The longest frame of notes."""
 
-MEMORY_FRAME = FRAME_HEAD.pack(b"M", 0)
-"""Ready before memory runs out."""
+RESULT, ERROR, MEMORY = b"REM"
+"""The kinds of frames; one of `MEMORY` is empty: there may be none left to say more."""
 
 _REPORT = struct.Struct("<cBiiQQ")
 _WHY: tuple[Literal["exited", "crowded", "late", "ordered", "abandoned"], ...] = (
@@ -106,20 +107,14 @@ def read_report(message: bytes) -> Report | None:
     return Report(_WHY[why], *rest) if why < len(_WHY) else None
 
 
-def result_frame(result: bytes) -> bytes:
-    """Return the frame of a result."""
-    return FRAME_HEAD.pack(b"R", len(result)) + result
-
-
-def error_frame(error: BaseException) -> bytes:
-    """Return the frame of an exception."""
-    sentence = describe(error).encode("utf-8", "backslashreplace")
-    return FRAME_HEAD.pack(b"E", len(sentence)) + sentence
+def error_content(error: BaseException) -> bytes:
+    """Return what the frame of an exception holds."""
+    return describe(error).encode("utf-8", "backslashreplace")
 
 
 def refusal(error: BaseException) -> bytes:
     """Return what a process that could not be confined leaves in the file of its call."""
-    return UNCONFINED + describe(error).encode("utf-8", "backslashreplace")
+    return UNCONFINED + error_content(error)
 
 
 def read_refusal(file: int, report: Report | None) -> bytes:
@@ -146,12 +141,10 @@ class Notes(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
 NO_NOTES = Notes()
 
 
-def notes_frame(notes: Notes) -> bytes:
-    """Return the frame of notes, or nothing if there are none or they are too long."""
+def notes_content(notes: Notes) -> bytes:
+    """Return what the frame of notes holds, or nothing if there are none or they are too long."""
     content = b"" if notes == NO_NOTES else msgspec.msgpack.encode(notes)
-    if not content or len(content) > NOTES_BYTES:
-        return b""
-    return FRAME_HEAD.pack(b"D", len(content)) + content
+    return content if len(content) <= NOTES_BYTES else b""
 
 
 _Kind = Literal["result", "error", "memory", "broken"]

@@ -232,13 +232,14 @@ class JailLauncher:
     async def _start(self, tool: ToolRef | None) -> Pool:
         """Start a template, with one tool more; if that keeps it from starting, nothing changes."""
         tools = self._tools if tool is None else self._tools | {tool}
-        plan = msgspec.msgpack.encode(Plan(tuple(tools), self._armed, Limits().scratch_bytes))
-        template = await start(_TEMPLATE, scratch=False, keep=self._adopt, plan=plan)
+        plan = Plan(tuple(tools), self._armed, Limits().scratch_bytes)
+        encoded = msgspec.msgpack.encode(plan)
+        template = await start(_TEMPLATE, scratch=False, keep=self._adopt, plan=encoded)
         if self._pool is not None:
             self._pool.retire()
         self._tools = tools
         self._pools = [pool for pool in self._pools if pool.calls or not pool.template.dead]
-        self._pool = Pool(template, self._board)
+        self._pool = Pool(template, plan.tools, self._board)
         self._pools.append(self._pool)
         return self._pool
 

@@ -102,6 +102,18 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     result_bytes: int = 1 * 2**20
 
 
+def numbers(limits: Limits) -> tuple[int, int, int, int, int, int]:
+    """Return limits in the order in which native code takes them."""
+    return (
+        limits.cpu_seconds,
+        limits.memory_bytes,
+        limits.file_bytes,
+        limits.open_files,
+        limits.processes,
+        limits.scratch_bytes,
+    )
+
+
 class ToolRef(msgspec.Struct, frozen=True):
     """Where another process finds the tool: a module and a name in it.
 

@@ -181,7 +181,7 @@ def _spawn(module: str, wants_scratch: bool) -> tuple[TemplateProcess, int]:  # 
         with theirs:
             process = subprocess.Popen(  # noqa: S603 - this Python, these arguments
                 _command(module, theirs.fileno(), scratch),
-                env={},
+                env=_EAGER,
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -192,6 +192,13 @@ def _spawn(module: str, wants_scratch: bool) -> tuple[TemplateProcess, int]:  # 
         template = TemplateProcess(process, control, scratch)
         undo.pop_all()
     return template, log
+
+
+_EAGER = {"LD_BIND_NOW": "1"}
+"""Symbols are looked up once, in the template: what the first use touches is copied for each call.
+
+The template itself empties its environment before any tool is loaded.
+"""
 
 
 def _scratch_place() -> str | None:

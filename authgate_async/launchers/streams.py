@@ -39,9 +39,9 @@ class Stream:
             pass
 
 
-def fill(fd: int, message: msgspec.Struct) -> None:
-    """Write `message` as MessagePack into an empty file in memory."""
-    data = memoryview(msgspec.msgpack.encode(message))
+def fill(fd: int, message: bytes) -> None:
+    """Write `message` into an empty file in memory."""
+    data = memoryview(message)
     done = 0
     while done < len(data):
         done += os.pwrite(fd, data[done:], done)
@@ -51,7 +51,7 @@ def input_file(message: msgspec.Struct) -> int:
     """Return a descriptor of a new file in memory that holds `message` as MessagePack."""
     fd = os.memfd_create("authgate-input")
     try:
-        fill(fd, message)
+        fill(fd, msgspec.msgpack.encode(message))
     except BaseException:
         os.close(fd)
         raise

@@ -1,21 +1,20 @@
 //! Bindings of the jail of the `sandbox` crate.
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use authgate_sandbox::jail::{
-    Access, Base, Cell, Grant, Kind, Server, Shown, Waiting, denied, divide, landlock_abi,
+    Base, Folder, Kind, Server, Shown, Told, denied, divide, landlock_abi,
 };
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::sandbox::{limits_of, refused};
+use crate::sandbox::refused;
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(jail_divide, module)?)?;
     module.add_function(wrap_pyfunction!(jail_denied, module)?)?;
     module.add_function(wrap_pyfunction!(jail_landlock_abi, module)?)?;
-    module.add_class::<JailBase>()?;
-    module.add_class::<JailCell>()
+    module.add_class::<JailBase>()
 }
 
 #[pyfunction]
@@ -64,78 +63,44 @@ impl JailBase {
         self.0.bounds_tasks
     }
 
-    /// Returns in each new cell, with its number, and at the end, with none.
+    /// Returns in each cell that has its call and is locked, with the call, and at the end, with none.
     ///
     /// Not by `os.fork`: the hooks that modules leave there cost as much again as the fork, in memory that they touch.
     #[expect(clippy::needless_pass_by_value, reason = "PyO3 hands in owned values")]
-    fn serve(&self, control: i32, watched: Vec<i32>, armed: usize) -> PyResult<Option<u64>> {
-        Server::new(&self.0, control, &watched, armed)
+    fn serve<'py>(
+        &self,
+        py: Python<'py>,
+        control: i32,
+        watched: Vec<i32>,
+        armed: usize,
+        scratch_bytes: u64,
+    ) -> PyResult<Option<Given<'py>>> {
+        let told = Server::new(&self.0, control, &watched, armed, scratch_bytes)
             .and_then(|mut server| server.serve())
-            .map_err(refused)
-    }
-
-    fn arm(&self, scratch_bytes: u64) -> PyResult<JailCell> {
-        let cell = Cell::arm(&self.0, scratch_bytes).map_err(refused)?;
-        Ok(JailCell(Some(cell), None))
+            .map_err(refused)?;
+        Ok(told.map(|told| given(py, told)))
     }
 }
 
-/// Locked once.
-#[pyclass]
-struct JailCell(Option<Cell>, Option<Waiting>);
+/// A call: the number of its tool, arguments, folders, and whether it may start programs.
+type Given<'py> = (u32, Bound<'py, PyBytes>, Vec<Named>, bool);
 
-#[pymethods]
-impl JailCell {
-    fn announce(&mut self, control: i32, message: &[u8]) -> PyResult<()> {
-        self.1 = Some(Waiting::announce(control, message).map_err(refused)?);
-        Ok(())
-    }
+/// A folder: type, name, path, scope, rights.
+type Named = (String, String, OsString, OsString, u8);
 
-    fn wait<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let said = self.1.as_ref().map_or(Ok(None), Waiting::wait);
-        Ok(said.map_err(refused)?.map(|said| PyBytes::new(py, &said)))
-    }
-
-    fn refuse(&self, word: &[u8]) -> PyResult<()> {
-        self.1
-            .as_ref()
-            .map_or(Ok(()), |waiting| waiting.refuse(word))
-            .map_err(refused)
-    }
-
-    fn lock(
-        &mut self,
-        base: &JailBase,
-        grants: Vec<(PathBuf, PathBuf, u8)>,
-        limits: (u64, u64, u64, u64, u64, u64),
-        programs: bool,
-    ) -> PyResult<()> {
-        let (Some(cell), Some(waiting)) = (self.0.take(), self.1.as_ref()) else {
-            return Err(PyRuntimeError::new_err(
-                "this cell has no call, or is locked already",
-            ));
-        };
-        let grants: Vec<_> = grants.into_iter().map(grant_of).collect();
-        let kind = if programs {
-            Kind::Programs
-        } else {
-            Kind::Python
-        };
-        cell.lock(
-            &base.0,
-            &grants,
-            waiting.streams(),
-            &limits_of(limits),
-            kind,
-        )
-        .map_err(refused)
-    }
+fn given(py: Python<'_>, told: Told) -> Given<'_> {
+    let folders = told.folders.into_iter().map(named).collect();
+    let programs = told.kind == Kind::Programs;
+    (told.tool, PyBytes::new(py, &told.args), folders, programs)
 }
 
-fn grant_of((path, scope, rights): (PathBuf, PathBuf, u8)) -> Grant {
-    Grant {
-        path,
-        scope,
-        access: Access::from_rights(rights),
-    }
+fn named(folder: Folder) -> Named {
+    let Folder {
+        rtype,
+        name,
+        grant,
+        rights,
+    } = folder;
+    let (path, scope) = (grant.path.into_os_string(), grant.scope.into_os_string());
+    (rtype, name, path, scope, rights)
 }

@@ -13,7 +13,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 }
 
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{limits_of, refused};
+pub(crate) use linux::refused;
 
 #[cfg(target_os = "linux")]
 mod linux {
@@ -31,6 +31,7 @@ mod linux {
         module.add_function(wrap_pyfunction!(sandbox_lead, module)?)?;
         module.add_function(wrap_pyfunction!(sandbox_watch, module)?)?;
         module.add_function(wrap_pyfunction!(sandbox_confine, module)?)?;
+        module.add_function(wrap_pyfunction!(sandbox_hand_back, module)?)?;
         module.add_function(wrap_pyfunction!(sandbox_remove_tree, module)?)
     }
 
@@ -84,6 +85,11 @@ mod linux {
             .map_err(refused)
     }
 
+    #[pyfunction]
+    fn sandbox_hand_back(kind: u8, content: &[u8], notes: &[u8]) {
+        authgate_sandbox::hand_back(kind, content, notes)
+    }
+
     const fn streams_of((stdout, stderr, result): (i32, i32, i32)) -> Streams {
         Streams {
             stdout,
@@ -92,7 +98,7 @@ mod linux {
         }
     }
 
-    pub(crate) const fn limits_of(limits: (u64, u64, u64, u64, u64, u64)) -> Limits {
+    const fn limits_of(limits: (u64, u64, u64, u64, u64, u64)) -> Limits {
         let (cpu_seconds, memory_bytes, file_bytes, open_files, processes, scratch_bytes) = limits;
         Limits {
             cpu_seconds,

@@ -4,7 +4,7 @@
 //!
 //! * the *template* ([`harden`], [`signals`], [`sweep`]) is warm, forks wardens and holds no secret;
 //! * the *warden* ([`lead`], [`Duty`]) forks one body, watches its process tree and ends all of it;
-//! * the *body* ([`confine`]) gives up what it does not need and then runs the tool.
+//! * the *body* ([`confine`]) gives up what it does not need runs the tool and hands back what came of it ([`hand_back`]).
 //!
 //! The trees are found through `/proc/PID/task/TID/children` and orphans come back through
 //! `PR_SET_CHILD_SUBREAPER`, so nothing here needs a privilege.
@@ -12,6 +12,7 @@
 #![deny(unsafe_code)]
 
 mod confine;
+mod ending;
 mod error;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub mod jail;
@@ -23,6 +24,7 @@ mod tree;
 mod warden;
 
 pub use confine::{Streams, confine};
+pub use ending::hand_back;
 pub use error::Error;
 pub use limits::Limits;
 pub use scratch::remove_tree;

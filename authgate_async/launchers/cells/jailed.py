@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from authgate_async.launchers.cells.messages import ORDER, CellInput
+from authgate_async.launchers.cells.messages import ORDER, call_message
 from authgate_async.launchers.frames import ERROR_BYTES, FRAME_HEAD, NOTES_BYTES, read_refusal
 from authgate_async.launchers.streams import Stream, fill
 
@@ -59,10 +59,12 @@ class Jailed:
         self._armed = armed
         self._changed = changed
 
-    def begin(self, call: Call) -> bool:
-        """Hand over the call; False if the cell is gone, and then the call has not started."""
-        given = CellInput(call.tool, call.limits, call.programs, call.args, call.folders)
-        fill(self._armed.said, given)
+    def begin(self, tool: int, call: Call) -> bool:
+        """Hand over the call, whose tool has that number in the plan of the template.
+
+        False if the cell is gone, and then the call has not started.
+        """
+        fill(self._armed.said, call_message(tool, call))
         try:
             os.write(self._armed.order, ORDER)
         except BrokenPipeError:

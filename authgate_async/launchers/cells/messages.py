@@ -2,30 +2,31 @@
 
 The *control socket* carries whole messages of trusted code: to the template one `Plan` and then
 which cells were taken, from it READY with two facts, and for each cell either `ARMED` with six
-descriptors or `FAILED` with a sentence, and at its end a report. A cell finds its call, a
-`CellInput`, in a file in memory when a byte comes over a pipe; it has let go of the control socket
-before that. If the jail does not close around it, it leaves the reason in that file; no tool has
-access to it.
+descriptors or `FAILED` with a sentence, and at its end a report. A cell finds its call in a file in
+memory when a byte comes over a pipe; it has let go of the control socket before that. If the jail
+does not close around it, it leaves the reason in that file; no tool has access to it.
 """
 
 from __future__ import annotations
 
 import struct
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from authgate_async.launchers.frames import Report
-from authgate_async.launchers.protocol import Folder, Limits, ToolRef
+from authgate_async.launchers.protocol import ToolRef, numbers
+
+if TYPE_CHECKING:
+    from authgate_async.launchers.protocol import Call, Folder
 
 __all__ = [
     "ARMED",
     "FAILED",
     "HEAD",
-    "NOT_ARMED",
     "ORDER",
-    "CellInput",
     "Plan",
+    "call_message",
     "read_ended",
     "take_message",
 ]
@@ -34,13 +35,13 @@ ARMED = b"A"
 FAILED = b"F"
 ORDER = b"O"
 
-NOT_ARMED = 71
-"""How a cell exits that could not be armed."""
-
 HEAD = struct.Struct("<cQ")
 """The kind of a message, and the number of its cell."""
 
 _TAKE = struct.Struct("<QQI")
+_CALL = struct.Struct("<I?6QI")
+_LENGTH = struct.Struct("<I")
+_RIGHTS = 0xFF
 _ENDED = struct.Struct("<cQBiiQQ")
 _WHY: tuple[Literal["exited", "crowded", "late"], ...] = ("exited", "crowded", "late")
 
@@ -61,14 +62,20 @@ def take_message(cell: int, wall_ms: int, processes: int) -> bytes:
     return _TAKE.pack(cell, wall_ms, processes)
 
 
-class CellInput(msgspec.Struct, frozen=True, array_like=True):
-    """A call, for the cell that runs it."""
+def call_message(tool: int, call: Call) -> bytes:
+    """Return what a cell is told of its call, whose tool has that number in the plan.
 
-    tool: ToolRef
-    limits: Limits
-    programs: bool
-    args: bytes
-    folders: tuple[Folder, ...]
+    The format stands at `Told::read` in `sandbox/src/jail/told.rs`.
+    """
+    head = _CALL.pack(tool, call.programs, *numbers(call.limits), len(call.folders))
+    return b"".join((head, *map(_folder, call.folders), call.args))
+
+
+def _folder(folder: Folder) -> bytes:
+    texts = (folder.rtype, folder.name, folder.path, folder.scope)
+    encoded = [text.encode() for text in texts]
+    parts = [part for text in encoded for part in (_LENGTH.pack(len(text)), text)]
+    return b"".join((bytes([folder.rights & _RIGHTS]), *parts))
 
 
 def read_ended(message: bytes) -> tuple[int, Report]:

@@ -26,9 +26,9 @@ from authgate_async.launchers.sentences import plain
 from authgate_async.launchers.spawning import START_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from authgate_async.launchers.protocol import Call
+    from authgate_async.launchers.protocol import Call, ToolRef
     from authgate_async.launchers.spawning import TemplateProcess
     from authgate_async.launchers.streams import Stream
 
@@ -96,8 +96,11 @@ class Switchboard:
 class Pool:
     """A template that is ready, its armed cells, and the calls that run in others."""
 
-    def __init__(self, template: TemplateProcess, board: Switchboard) -> None:
+    def __init__(
+        self, template: TemplateProcess, tools: Sequence[ToolRef], board: Switchboard
+    ) -> None:
         self.template = template
+        self._tools = {tool: number for number, tool in enumerate(tools)}
         self.calls: dict[int, Jailed] = {}
         self.retired = False
         self._board = board
@@ -148,7 +151,7 @@ class Pool:
             # Before the call: whoever is cancelled here leaves nothing that runs.
             await self._send(take_message(armed.number, limits.wall_ms, processes))
             jailed = Jailed(armed, call, self._quiet)
-            begun = jailed.begin(call)
+            begun = jailed.begin(self._tools[call.tool], call)
         except BaseException:
             armed.close()
             raise

@@ -25,7 +25,8 @@ from authgate_async.launchers.cells.messages import Plan
 from authgate_async.launchers.frames import READY
 
 if TYPE_CHECKING:
-    from authgate_async.launchers.cells.body import Loaded
+    from authgate_async.launchers.loading import Invocable
+    from authgate_async.launchers.protocol import Folder
 
 __all__ = ["main"]
 
@@ -33,16 +34,27 @@ _MESSAGE_BYTES = 2**18
 _plan = msgspec.msgpack.Decoder(Plan).decode
 
 
-def _load(plan: Plan) -> Loaded:  # pragma: no cover - nothing measures here
-    """Import every tool; one that cannot be is kept as the exception that its calls end with."""
-    tools: Loaded = {}
+class _Broken:
+    """A tool that could not be imported."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def invoke(self, args: bytes, folders: tuple[Folder, ...]) -> bytes:  # noqa: ARG002
+        """Raise what the import raised."""
+        raise self._error
+
+
+def _load(plan: Plan) -> list[Invocable]:  # pragma: no cover - nothing measures here
+    """Import every tool; in place of one that cannot be stands the error of its calls."""
+    tools: list[Invocable] = []
     # Libraries of numbers start a thread for each core otherwise, and a template has one thread.
     os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
     for ref in plan.tools:
         try:
-            tools[ref] = loading.load(ref)
+            tools.append(loading.load(ref))
         except BaseException as error:  # noqa: BLE001 - whatever a tool's module raises
-            tools[ref] = error
+            tools.append(_Broken(error))
         if len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208 - a warm path
             name = f"{ref.module}.{ref.qualname}"
             raise SystemExit(f"importing `{name}` starts a thread; start it in the function")
@@ -92,6 +104,10 @@ def main(control_fd: int, _: str, runtime: int) -> None:  # pragma: no cover - n
     os.dup2(0, 2)
     facts = bytes([base.bounds_tasks, _native.jail_landlock_abi()])
     control.send(READY + facts, socket.MSG_NOSIGNAL)
-    number = base.serve(control.fileno(), watched, plan.armed)
-    if number is not None:
-        body.run(number, control, base, plan.scratch_bytes, tools)
+    random = sys.modules.get("random")
+    given = base.serve(control.fileno(), watched, plan.armed, plan.scratch_bytes)
+    if given is not None:
+        if random is not None:  # each call of a template would draw the same otherwise
+            random.seed()
+        tool, args, folders, programs = given
+        body.run(tools[tool], args, folders, programs)

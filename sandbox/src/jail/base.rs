@@ -5,14 +5,15 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
 use nix::sched::{CloneFlags, setns, unshare};
-use nix::sys::stat::{SFlag, fstat};
+use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::sys::utsname::uname;
 use nix::unistd::{Gid, Uid, getegid, geteuid, setgroups, sethostname};
 
 use super::filter::Filters;
 use super::mounts::{
-    attach, below, clone_path, enter, keep_to_ourselves, place, proc, restrict, seal, tmpfs,
+    attach, below, clone_path, detach, enter, keep_to_ourselves, place, proc, restrict, seal, tmpfs,
 };
 use crate::error::{Error, Step, errno_of};
 use crate::sys::{MountAttributes, drop_bounding_set, fork};
@@ -20,7 +21,7 @@ use crate::sys::{MountAttributes, drop_bounding_set, fork};
 /// The user and the group of a call, as it sees them; outside they are the runtime's own.
 const INSIDE: u32 = 1000;
 
-/// What the template sees of processes, and takes away from each call.
+/// What the template sees of processes, and no call.
 pub(super) const PROC: &str = "/proc";
 
 /// The working folder of a call, the only one that every call may write in. No grant lies in it: what may be done
@@ -48,6 +49,8 @@ pub enum Shown {
 #[derive(Debug)]
 pub(super) struct Stored {
     pub(super) target: PathBuf,
+    /// What is mounted there, for rules.
+    pub(super) place: OwnedFd,
     pub(super) folder: bool,
     pub(super) device: bool,
 }
@@ -93,6 +96,10 @@ pub struct Base {
     /// The machine's mounts, in which the folders of a permit are found.
     pub(super) machine: OwnedFd,
     pids: OwnedFd,
+    /// The mounts of this place but for `/proc`: what calls start from.
+    pub(super) bare: OwnedFd,
+    /// The template's `/proc`, for cells that see none.
+    pub(super) proc: OwnedFd,
     pub(super) stored: Vec<Stored>,
     pub(super) links: Vec<(PathBuf, PathBuf)>,
     pub(super) filters: Filters,
@@ -111,14 +118,18 @@ impl Base {
         let (held, links) = (hold(shown)?, links(shown));
         // Any folder would do as a place to build the root; this one is on every machine.
         let root = Path::new(PROC);
-        tmpfs(root, "mode=755,size=1m").step("mount a private root")?;
+        tmpfs(PROC, c"mode=755,size=1m").step("mount a private root")?;
         let stored = furnish(root, held, &links)?;
         enter(root).step("enter a private root")?;
+        let proc = hold_place(Path::new(PROC)).step("hold on to /proc")?;
+        let bare = bare()?;
         // No call can gain one of these by a program; those that the template holds stay its own.
         drop_bounding_set().step("give up capabilities")?;
         Ok(Self {
             machine,
             pids,
+            bare,
+            proc,
             stored,
             links,
             filters: Filters::new(),
@@ -139,6 +150,23 @@ impl Base {
         }
         forked.step("fork")
     }
+}
+
+/// Makes a copy of this process's mounts that has no `/proc`, and comes back.
+///
+/// Once here, since each unmounting waits for all processors.
+fn bare() -> Result<OwnedFd, Error> {
+    let own = namespace("mnt")?;
+    unshare(CloneFlags::CLONE_NEWNS).step("make a mount namespace")?;
+    let bare = namespace("mnt")?;
+    detach(Path::new(PROC)).step("take /proc away")?;
+    setns(own, CloneFlags::CLONE_NEWNS).step("come back from a mount namespace")?;
+    Ok(bare)
+}
+
+/// Takes hold of a folder or file, for its place alone.
+pub(super) fn hold_place(path: &Path) -> Result<OwnedFd, Errno> {
+    open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
 }
 
 /// A mount that is to be shown, attached nowhere yet.
@@ -187,6 +215,7 @@ fn furnish(
         attach(&mount, &here).step("mount a system folder")?;
         stored.push(Stored {
             target,
+            place: mount,
             folder,
             device,
         });

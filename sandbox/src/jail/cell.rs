@@ -1,19 +1,20 @@
 //! The jail of one call: armed before the call is known, locked when it is.
-use std::fs;
+use std::ffi::{CStr, CString};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::sched::{CloneFlags, unshare};
+use nix::fcntl::{OFlag, openat};
+use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::prctl::set_no_new_privs;
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{chdir, setsid, unlink};
+use nix::unistd::{chdir, setsid, unlink, write};
 
-use super::base::{Base, NEXT, PROC, SCRATCH, TEMPORARY, link_all, namespace};
+use super::base::{Base, NEXT, SCRATCH, TEMPORARY, link_all};
 use super::denied::watch;
 use super::filter::Kind;
 use super::grants::{Grant, find};
-use super::mounts::{attach, below, detach, enter, place, resize, seal, shift, tmpfs};
+use super::mounts::{attach, below, enter, place, resize, seal, shift, tmpfs};
 use super::rules::{Access, Paths};
 use crate::confine::Streams;
 use crate::error::{Error, Step};
@@ -24,48 +25,54 @@ use crate::sys::{block_signals, drop_capabilities};
 const INODES: u32 = 8192;
 
 /// Tasks that a call may have at one time. Linux takes no less than 301 (`kernel.pid_max`, since 6.14 per namespace).
-const TASKS: u32 = 301;
+const TASKS: &[u8] = b"301";
 
 /// A cell whose call is not known yet.
 #[derive(Debug)]
-pub struct Cell {
-    machine: OwnedFd,
-    own: OwnedFd,
+pub(super) struct Cell {
     paths: Paths,
     scratch_bytes: u64,
 }
 
+/// The scratch folder that a cell gets before its call is known.
+#[derive(Debug)]
+pub(super) struct Scratch {
+    bytes: u64,
+    options: CString,
+}
+
+impl Scratch {
+    pub(super) fn new(bytes: u64) -> Result<Self, Error> {
+        let options = format!("mode=700,size={bytes},nr_inodes={INODES}");
+        let options = CString::new(options).map_err(|_| Errno::EINVAL);
+        Ok(Self {
+            bytes,
+            options: options.step("size the scratch folder")?,
+        })
+    }
+}
+
 impl Cell {
     /// Arms this process, the first of a pid namespace: a session, a mount namespace of its own, in which it
-    /// sees what `base` shows and an empty folder of `scratch_bytes`.
-    ///
-    /// # Errors
-    /// When the system refuses; the step is named.
-    pub fn arm(base: &Base, scratch_bytes: u64) -> Result<Self, Error> {
+    /// sees what `base` shows and an empty folder.
+    pub(super) fn arm(base: &Base, scratch: &Scratch) -> Result<Self, Error> {
         setsid().step("start a session")?;
-        unshare(CloneFlags::CLONE_NEWNS).step("make a mount namespace")?;
         if base.bounds_tasks {
-            fs::write("/proc/sys/kernel/pid_max", TASKS.to_string()).step("limit tasks")?;
+            limit_tasks(base).step("limit tasks")?;
         }
-        let own = namespace("mnt")?;
-        let machine = base.machine.try_clone().step("hold on to a namespace")?;
-        let options = format!("mode=700,size={scratch_bytes},nr_inodes={INODES}");
-        tmpfs(Path::new(SCRATCH), &options).step("make the scratch folder")?;
-        detach(Path::new(PROC)).step("take /proc away")?;
+        setns(&base.bare, CloneFlags::CLONE_NEWNS).step("enter a mount namespace")?;
+        unshare(CloneFlags::CLONE_NEWNS).step("make a mount namespace")?;
+        tmpfs(SCRATCH, &scratch.options).step("make the scratch folder")?;
         Ok(Self {
-            machine,
-            own,
             paths: paths(base)?,
-            scratch_bytes,
+            scratch_bytes: scratch.bytes,
         })
     }
 
     /// Locks this process in: shows it what `grants` name, leaves it only its streams, holds it to `limits`, and gives
     /// up every capability, and every system call that a call of this `kind` does not need. Nothing of it can be undone.
-    ///
-    /// # Errors
-    /// When one step fails; the process must then end without running the tool.
-    pub fn lock(
+    /// When a step fails, the process must end without running the tool.
+    pub(super) fn lock(
         mut self,
         base: &Base,
         grants: &[Grant],
@@ -82,8 +89,6 @@ impl Cell {
         set_no_new_privs().step("give up new privileges")?;
         drop_capabilities(0).step("give up capabilities")?;
         self.paths.enforce()?;
-        // The last step closes every number but four, and none may be closed twice.
-        drop((self.machine, self.own));
         limits.apply()?;
         block_signals(false).step("unblock signals")?;
         if kind == Kind::Python {
@@ -99,7 +104,9 @@ impl Cell {
         if grants.is_empty() {
             return Ok(());
         }
-        let parts = find(&self.machine, &self.own, grants)?;
+        let own = open_below(&base.proc, c"self/ns/mnt", OFlag::O_RDONLY)
+            .step("hold on to a namespace")?;
+        let parts = find(&base.machine, &own, grants)?;
         if parts.iter().any(|part| part.target.starts_with(SCRATCH)) {
             return Err(Errno::EBUSY).step("show a folder in the place of the scratch folder");
         }
@@ -117,10 +124,20 @@ impl Cell {
     }
 }
 
+/// Bounds the tasks of this pid namespace.
+fn limit_tasks(base: &Base) -> Result<(), Errno> {
+    let file = open_below(&base.proc, c"sys/kernel/pid_max", OFlag::O_WRONLY)?;
+    write(&file, TASKS).map(drop)
+}
+
+fn open_below(folder: &OwnedFd, path: &CStr, flags: OFlag) -> Result<OwnedFd, Errno> {
+    openat(folder, path, flags | OFlag::O_CLOEXEC, Mode::empty())
+}
+
 /// Enters a root like the one before, but this call's own, so that places can be made in it.
 fn rebuild(base: &Base) -> Result<(), Error> {
     let root = Path::new(NEXT);
-    tmpfs(root, "mode=755,size=1m").step("mount a private root")?;
+    tmpfs(NEXT, c"mode=755,size=1m").step("mount a private root")?;
     let scratch = (Path::new(SCRATCH), true);
     let stored = base
         .stored
@@ -144,7 +161,7 @@ fn paths(base: &Base) -> Result<Paths, Error> {
         } else {
             Access::SYSTEM
         };
-        paths.allow(&stored.target, access, stored.folder)?;
+        paths.allow_at(&stored.place, access, stored.folder)?;
     }
     paths.allow(Path::new(SCRATCH), Access::SCRATCH, true)?;
     Ok(paths)

@@ -14,9 +14,16 @@ use crate::confine::Streams;
 use crate::error::{Error, Step};
 use crate::sys::pidfd_open;
 
+/// The start of a message: its kind, and the number of its cell.
+pub(super) fn head(kind: u8, number: u64) -> Vec<u8> {
+    let mut message = vec![kind];
+    message.extend(number.to_le_bytes());
+    message
+}
+
 /// An armed cell that waits for its call.
 #[derive(Debug)]
-pub struct Waiting {
+pub(super) struct Waiting {
     order: OwnedFd,
     said: OwnedFd,
     pipes: [OwnedFd; 3],
@@ -26,10 +33,7 @@ impl Waiting {
     /// Sends `message` over the control socket, and with it, in this order: a pidfd of this process, a pipe for one byte that says
     /// that there is a call, a file in memory for the call itself, and the read ends of stdout, stderr and result. None of the
     /// pipes blocks.
-    ///
-    /// # Errors
-    /// When the system refuses, or the runtime is gone.
-    pub fn announce(control: RawFd, message: &[u8]) -> Result<Self, Error> {
+    pub(super) fn announce(control: RawFd, message: &[u8]) -> Result<Self, Error> {
         let step = "announce a cell";
         let pipe = || pipe2(OFlag::O_CLOEXEC).step(step);
         let (order, stdout, stderr, result) = (pipe()?, pipe()?, pipe()?, pipe()?);
@@ -56,10 +60,7 @@ impl Waiting {
     }
 
     /// Waits for the call and returns what it says; None if there will be none.
-    ///
-    /// # Errors
-    /// When the system refuses.
-    pub fn wait(&self) -> Result<Option<Vec<u8>>, Error> {
+    pub(super) fn wait(&self) -> Result<Option<Vec<u8>>, Error> {
         let step = "receive a call";
         let mut byte = [0];
         let count = loop {
@@ -79,20 +80,17 @@ impl Waiting {
         Ok(Some(said))
     }
 
-    /// Leaves word for the runtime that the call was not locked in. It lies where no tool can write.
-    ///
-    /// # Errors
-    /// When the system refuses.
-    pub fn refuse(&self, word: &[u8]) -> Result<(), Error> {
+    /// Leaves word for the runtime that the call was not locked in, after an `S`. It lies where no tool can write.
+    pub(super) fn refuse(&self, error: Error) -> Result<(), Error> {
+        let word = format!("S{error}");
         ftruncate(&self.said, 0)
-            .and_then(|()| pwrite(&self.said, word, 0))
+            .and_then(|()| pwrite(&self.said, word.as_bytes(), 0))
             .map(drop)
             .step("say why a call was not locked in")
     }
 
     /// The write ends of the call's pipes.
-    #[must_use]
-    pub fn streams(&self) -> Streams {
+    pub(super) fn streams(&self) -> Streams {
         let [stdout, stderr, result] = self.pipes.each_ref().map(AsRawFd::as_raw_fd);
         Streams {
             stdout,

@@ -4,8 +4,8 @@
 //!
 //! * the template enters the [`Base`] once: namespaces of its own, in which it is root over nothing, and the root that its
 //!   calls see. Then it keeps cells armed ([`Server`]);
-//! * each of them is a process in a new pid namespace, which arms a [`Cell`]: a mount namespace and a scratch folder of its
-//!   own. When the call is known, [`Cell::lock`] shows it the folders of its permit and gives up everything else.
+//! * each of them is a process in a new pid namespace, which arms a `Cell`: a mount namespace and a scratch folder of its
+//!   own. When the call is known, `Cell::lock` shows it the folders of its permit and gives up everything else.
 //!
 //! Nothing here falls back: a step that the system refuses is an error, and the process must end.
 
@@ -15,16 +15,17 @@ mod denied;
 mod filter;
 mod grants;
 mod handover;
+mod life;
 mod mounts;
 mod rules;
 mod serve;
 mod syscalls;
+mod told;
 
 pub use base::{Base, Shown, divide};
-pub use cell::Cell;
 pub use denied::{Denied, denied};
 pub use filter::Kind;
 pub use grants::Grant;
-pub use handover::Waiting;
 pub use rules::{Access, landlock_abi};
 pub use serve::Server;
+pub use told::{Folder, Told};

@@ -1,4 +1,5 @@
 //! Mounts, by descriptor where that is possible: a path is resolved once.
+use std::ffi::CStr;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
@@ -69,9 +70,8 @@ const DATA: MountFlags = MountFlags::NOSUID
     .union(MountFlags::NOEXEC);
 
 /// Mounts an empty file system in memory.
-pub(super) fn tmpfs(target: &Path, options: &str) -> Result<(), Errno> {
-    let options = std::ffi::CString::new(options).map_err(|_| Errno::EINVAL)?;
-    mount(c"jail", target, c"tmpfs", DATA, Some(options.as_c_str())).map_err(errno)
+pub(super) fn tmpfs(target: &str, options: &CStr) -> Result<(), Errno> {
+    mount(c"jail", target, c"tmpfs", DATA, Some(options)).map_err(errno)
 }
 
 /// Changes how much a file system in memory holds.

@@ -1,12 +1,14 @@
 //! Landlock: which paths a call may open, and how. The second wall behind the private root.
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd,
-    Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
+    ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, Ruleset,
+    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 use nix::errno::Errno;
 
+use super::base::hold_place;
 use crate::error::{Error, Step};
 use crate::sys;
 
@@ -94,6 +96,17 @@ impl Paths {
 
     /// Allows access to a path and all below it.
     pub(super) fn allow(&mut self, path: &Path, access: Access, folder: bool) -> Result<(), Error> {
+        let place = hold_place(path).step("open a path for Landlock")?;
+        self.allow_at(&place, access, folder)
+    }
+
+    /// Allows access to a place that is held, and all below it.
+    pub(super) fn allow_at(
+        &mut self,
+        place: impl AsFd,
+        access: Access,
+        folder: bool,
+    ) -> Result<(), Error> {
         let mut rights = access.rights(self.abi);
         if !folder {
             rights &= AccessFs::from_file(self.abi);
@@ -101,8 +114,7 @@ impl Paths {
         if rights.is_empty() {
             return Ok(());
         }
-        let fd = PathFd::new(path).map_err(|_| Errno::last());
-        let rule = PathBeneath::new(fd.step("open a path for Landlock")?, rights);
+        let rule = PathBeneath::new(place, rights);
         (&mut self.ruleset)
             .add_rule(rule)
             .map(drop)

@@ -14,6 +14,10 @@ use nix::sys::socket::{MsgFlags, recv, send};
 use nix::unistd::Pid;
 
 use super::base::Base;
+use super::cell::Scratch;
+use super::handover::head;
+use super::life::{NOT_ARMED, fail, live};
+use super::told::Told;
 use crate::error::{Error, Step};
 use crate::sys::{Exit, Usage, block_signals, borrow, reap_used};
 use crate::template::child_signals;
@@ -27,9 +31,6 @@ const TICK: Duration = Duration::from_millis(5);
 
 /// How long a running call keeps a cell from being armed that is not urgent.
 const BUSY: Duration = Duration::from_millis(10);
-
-/// A cell exits with it if it could not be armed. It is not tried again: the runtime was told.
-const NOT_ARMED: i32 = 71;
 
 /// Why a call ended; the numbers of the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +57,7 @@ pub struct Server<'a> {
     watched: Vec<BorrowedFd<'a>>,
     signals: SignalFd,
     target: usize,
+    scratch: Scratch,
     children: BTreeMap<i32, Child>,
     count: u64,
     armed: usize,
@@ -63,7 +65,8 @@ pub struct Server<'a> {
 }
 
 impl<'a> Server<'a> {
-    /// Serves over the socket `control` until it hangs up or one of `watched`, pidfds, is readable; keeps `armed` cells.
+    /// Serves over the socket `control` until it hangs up or one of `watched`, pidfds, is readable; keeps `armed` cells,
+    /// each with a scratch folder of `scratch_bytes`.
     ///
     /// # Errors
     /// When a descriptor is not open, or the system refuses.
@@ -72,6 +75,7 @@ impl<'a> Server<'a> {
         control: RawFd,
         watched: &[RawFd],
         armed: usize,
+        scratch_bytes: u64,
     ) -> Result<Self, Error> {
         block_signals(true).step("block signals")?;
         let watched: Result<Vec<_>, _> = watched.iter().map(|fd| borrow(*fd)).collect();
@@ -81,6 +85,7 @@ impl<'a> Server<'a> {
             watched: watched.step("watch the runtime")?,
             signals: child_signals()?,
             target: armed,
+            scratch: Scratch::new(scratch_bytes)?,
             children: BTreeMap::new(),
             count: 0,
             armed: 0,
@@ -88,11 +93,11 @@ impl<'a> Server<'a> {
         })
     }
 
-    /// Returns the number of a new cell in the process that is to be it, and None when all is over.
+    /// Returns a call, locked in, in each process that is to run one, and None when all is over.
     ///
     /// # Errors
     /// When the system refuses what cannot be done without.
-    pub fn serve(&mut self) -> Result<Option<u64>, Error> {
+    pub fn serve(&mut self) -> Result<Option<Told>, Error> {
         loop {
             let [control, signals, over] = self.wait().step("wait for something to do")?;
             if signals {
@@ -104,7 +109,7 @@ impl<'a> Server<'a> {
             self.look();
             let quiet = !(control || signals);
             if let Some(number) = self.arm(quiet) {
-                return Ok(Some(number));
+                return Ok(Some(live(self.base, self.control, number, &self.scratch)));
             }
         }
     }
@@ -187,10 +192,7 @@ impl<'a> Server<'a> {
                 self.children.insert(pid, child);
             }
             Err(error) => {
-                let mut message = vec![b'F'];
-                message.extend(number.to_le_bytes());
-                message.extend(error.to_string().into_bytes());
-                self.say(&message);
+                fail(self.control, number, error);
             }
         }
         None
@@ -276,8 +278,7 @@ impl<'a> Server<'a> {
 
 /// The message that a cell has ended: `E`, its number, why, exit code, signal, microseconds, bytes; little-endian, without gaps.
 fn ended(child: &Child, exit: Exit, usage: Usage) -> Vec<u8> {
-    let mut message = vec![b'E'];
-    message.extend(child.number.to_le_bytes());
+    let mut message = head(b'E', child.number);
     message.push(child.why as u8);
     message.extend(exit.code.to_le_bytes());
     message.extend(exit.signal.to_le_bytes());

@@ -1,0 +1,80 @@
+//! A cell from its fork to the moment when its tool may run.
+//!
+//! Native code alone: a page that an interpreter touches between fork and lock is copied for each call.
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use nix::sys::socket::{MsgFlags, send};
+use nix::unistd::close;
+
+use super::base::Base;
+use super::cell::{Cell, Scratch};
+use super::handover::{Waiting, head};
+use super::told::Told;
+use crate::error::{Error, Step};
+use crate::sys::exit;
+
+/// A cell exits with it if it could not be armed. It is not tried again: the runtime was told.
+pub(super) const NOT_ARMED: i32 = 71;
+
+/// A cell exits with it if the jail did not close around it; its tool did not run.
+const NOT_CONFINED: i32 = 72;
+
+/// Arms this process, which was just forked, tells the runtime, waits for the call, and locks it in. Ends the process when there
+/// is no call, and when a step fails, of which the runtime is told.
+pub(super) fn live(base: &Base, control: BorrowedFd<'_>, number: u64, scratch: &Scratch) -> Told {
+    let (cell, waiting) = match arm(base, control, number, scratch) {
+        Ok(armed) => armed,
+        Err(error) => {
+            fail(control, number, error);
+            exit(NOT_ARMED)
+        }
+    };
+    match lock(base, cell, control, &waiting) {
+        Ok(Some(told)) => told,
+        Ok(None) => exit(0),
+        Err(error) => {
+            let _ = waiting.refuse(error);
+            exit(NOT_CONFINED)
+        }
+    }
+}
+
+/// Tells the runtime that a cell cannot be had. An unreachable runtime is no error: the end is near.
+pub(super) fn fail(control: BorrowedFd<'_>, number: u64, error: Error) {
+    let mut message = head(b'F', number);
+    message.extend(error.to_string().into_bytes());
+    let _ = send(control.as_raw_fd(), &message, MsgFlags::MSG_NOSIGNAL);
+}
+
+fn arm(
+    base: &Base,
+    control: BorrowedFd<'_>,
+    number: u64,
+    scratch: &Scratch,
+) -> Result<(Cell, Waiting), Error> {
+    let cell = Cell::arm(base, scratch)?;
+    let waiting = Waiting::announce(control.as_raw_fd(), &head(b'A', number))?;
+    Ok((cell, waiting))
+}
+
+fn lock(
+    base: &Base,
+    cell: Cell,
+    control: BorrowedFd<'_>,
+    waiting: &Waiting,
+) -> Result<Option<Told>, Error> {
+    // No call may speak to the runtime in the template's name.
+    close(control.as_raw_fd()).step("let go of the control socket")?;
+    let Some(bytes) = waiting.wait()? else {
+        return Ok(None);
+    };
+    let told = Told::read(&bytes).step("read a call")?;
+    cell.lock(
+        base,
+        &told.grants(),
+        waiting.streams(),
+        &told.limits,
+        told.kind,
+    )?;
+    Ok(Some(told))
+}
