@@ -108,7 +108,11 @@ class JailBase:
     """The namespaces of a template, and what its calls may see."""
 
     def __new__(
-        cls, paths: Sequence[str], devices: Sequence[str], links: Sequence[tuple[str, str]]
+        cls,
+        paths: Sequence[str],
+        devices: Sequence[str],
+        links: Sequence[tuple[str, str]],
+        programs: bool,
     ) -> Self: ...
     @property
     def bounds_tasks(self) -> bool:

@@ -63,7 +63,8 @@ _SCOPED = 6
 class JailLauncher:
     """Runs each call in a cell that was armed before the call came.
 
-    `tools` are those that calls may name; another one makes a new template. `processes` bounds the
+    `tools` are those that calls may name; another one makes a new template. Calls that may start
+    programs have a template of their own, which the first of them starts. `processes` bounds the
     calls that run at once (default: twice the cores, plus 2), `armed` the cells that wait (default:
     one for each core and two more). Further calls wait in order, and their deadline does not run
     while they wait.
@@ -86,7 +87,7 @@ class JailLauncher:
             raise UsageError("`processes`, `armed` and `calls_per_template` must be at least 1")
         self._tools = frozenset(tools)
         self._calls_per_template = calls_per_template
-        self._pool: Pool | None = None
+        self._current: dict[bool, Pool] = {}
         self._pools: list[Pool] = []
         self._templates: set[TemplateProcess] = set()
         self._entered = False
@@ -118,7 +119,7 @@ class JailLauncher:
 
     async def _first(self) -> None:
         try:
-            pool = await self._ready()
+            pool = await self._ready(programs=False)
             armed = await pool.take()
             if armed is None:
                 raise _unarmed(pool)
@@ -177,7 +178,7 @@ class JailLauncher:
     async def _begin(self, call: Call) -> tuple[Pool, Jailed]:
         # What was armed may be dead, all of it at once, where a machine runs out of memory.
         for _ in range(_ATTEMPTS + self._armed):
-            pool = await self._ready(call.tool)
+            pool = await self._ready(call.tool, programs=call.programs)
             armed = await pool.take()
             jailed = None if armed is None else await pool.begin(armed, call)
             if jailed is not None:
@@ -211,37 +212,38 @@ class JailLauncher:
         pool.release(jailed)
         self._changed.set()
 
-    async def _ready(self, tool: ToolRef | None = None) -> Pool:
-        pool = self._usable(tool)
+    async def _ready(self, tool: ToolRef | None = None, *, programs: bool) -> Pool:
+        pool = self._usable(tool, programs=programs)
         if pool is not None:
             return pool
         async with self._starting:
-            return self._usable(tool) or await self._start(tool)
+            usable = self._usable(tool, programs=programs)
+            return usable or await self._start(tool, programs=programs)
 
-    def _usable(self, tool: ToolRef | None) -> Pool | None:
-        pool = self._pool
-        if tool is not None and tool not in self._tools:
-            return None
+    def _usable(self, tool: ToolRef | None, *, programs: bool) -> Pool | None:
+        pool = self._current.get(programs)
         if pool is None or pool.template.dead or pool.retired or pool.failure:
+            return None
+        if tool is not None and tool not in pool.tools:
             return None
         if pool.template.calls > self._calls_per_template:
             pool.retire()
             return None
         return pool
 
-    async def _start(self, tool: ToolRef | None) -> Pool:
+    async def _start(self, tool: ToolRef | None, *, programs: bool) -> Pool:
         """Start a template, with one tool more; if that keeps it from starting, nothing changes."""
         tools = self._tools if tool is None else self._tools | {tool}
-        plan = Plan(tuple(tools), self._armed, Limits().scratch_bytes)
+        plan = Plan(tuple(tools), self._armed, Limits().scratch_bytes, programs)
         encoded = msgspec.msgpack.encode(plan)
         template = await start(_TEMPLATE, scratch=False, keep=self._adopt, plan=encoded)
-        if self._pool is not None:
-            self._pool.retire()
+        if programs in self._current:
+            self._current[programs].retire()
         self._tools = tools
         self._pools = [pool for pool in self._pools if pool.calls or not pool.template.dead]
-        self._pool = Pool(template, plan.tools, self._board)
-        self._pools.append(self._pool)
-        return self._pool
+        pool = self._current[programs] = Pool(template, plan.tools, self._board)
+        self._pools.append(pool)
+        return pool
 
     def _adopt(self, template: TemplateProcess) -> None:
         self._templates.add(template)

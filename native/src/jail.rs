@@ -50,12 +50,15 @@ impl JailBase {
         paths: Vec<PathBuf>,
         devices: Vec<PathBuf>,
         links: Vec<(PathBuf, PathBuf)>,
+        programs: bool,
     ) -> PyResult<Self> {
         let paths = paths.into_iter().map(Shown::Path);
         let devices = devices.into_iter().map(Shown::Device);
         let links = links.into_iter().map(|(at, to)| Shown::Link(at, to));
         let shown: Vec<_> = paths.chain(devices).chain(links).collect();
-        Base::enter(&shown).map(Self).map_err(refused)
+        Base::enter(&shown, kind_of(programs))
+            .map(Self)
+            .map_err(refused)
     }
 
     #[getter]
@@ -79,6 +82,14 @@ impl JailBase {
             .and_then(|mut server| server.serve())
             .map_err(refused)?;
         Ok(told.map(|told| given(py, told)))
+    }
+}
+
+const fn kind_of(programs: bool) -> Kind {
+    if programs {
+        Kind::Programs
+    } else {
+        Kind::Python
     }
 }
 

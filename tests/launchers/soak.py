@@ -79,8 +79,7 @@ def namespaces() -> int:
 
 def measure(own: JailLauncher, temporary: str) -> dict[str, int]:
     """Count what may leak; at a time when no call runs and every cell that may be is armed."""
-    assert own._pool is not None
-    outer = own._pool.template.pid
+    outer = own._current[False].template.pid
     (inner,) = children(outer)
     return {
         "descriptors": len(os.listdir("/proc/self/fd")),  # noqa: PTH208
@@ -95,14 +94,15 @@ def measure(own: JailLauncher, temporary: str) -> dict[str, int]:
 
 
 async def quiet(own: JailLauncher) -> None:
-    """Wait until no call runs, the cells of one template are armed, and others are reaped."""
-    pool = own._pool
-    assert pool is not None
-    while pool.calls or len(pool._armed) < own._armed or len(children("self")) > 1:
+    """Wait until no call runs, the cells of each kind are armed, and other templates are reaped."""
+    while len(children("self")) > len(own._current):
         await anyio.lowlevel.checkpoint()
-    (inner,) = children(pool.template.pid)
-    while len(children(inner)) > own._armed:
-        await anyio.lowlevel.checkpoint()
+    for pool in own._current.values():
+        while pool.calls or len(pool._armed) < own._armed:
+            await anyio.lowlevel.checkpoint()
+        (inner,) = children(pool.template.pid)
+        while len(children(inner)) > own._armed:
+            await anyio.lowlevel.checkpoint()
 
 
 async def main(count: int) -> int:

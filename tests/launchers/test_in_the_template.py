@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from authgate_async.launchers import body, loading, template
-from authgate_async.launchers.frames import MEMORY_FRAME, Input, read_frame
-from authgate_async.launchers.protocol import Limits, ToolRef
+from authgate_async.launchers.frames import ERROR, MEMORY, RESULT, Input
+from authgate_async.launchers.protocol import Limits, ToolRef, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,28 +50,28 @@ def _plain_streams(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     gc.unfreeze()
 
 
-def outcome(tool: Any) -> tuple[str, bytes]:
+def outcome(tool: Any) -> tuple[int, bytes]:
     """Run a tool as a body does."""
-    kind, content, _ = read_frame(body.outcome(tool, b"[1]", ())[0])
+    kind, content, _ = body.outcome(tool, b"[1]", ())
     return kind, content
 
 
 def test_outcomes() -> None:
     """A result, an error, an exit and a lack of memory each have their frame."""
-    assert outcome(Echo()) == ("result", b"[1]")
-    assert outcome(Raising(ValueError("x"))) == ("error", b"ValueError: x")
-    assert outcome(Raising(SystemExit(2))) == ("error", b"SystemExit: 2")
-    assert outcome(Raising(MemoryError())) == ("memory", b"")
+    assert outcome(Echo()) == (RESULT, b"[1]")
+    assert outcome(Raising(ValueError("x"))) == (ERROR, b"ValueError: x")
+    assert outcome(Raising(SystemExit(2))) == (ERROR, b"SystemExit: 2")
+    assert outcome(Raising(MemoryError())) == (MEMORY, b"")
 
 
 def test_no_memory_for_the_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When there is no memory left even to say so, the frame made beforehand says it."""
+    """When there is no memory left even to say so, an empty frame says it."""
 
     def refuse(_: BaseException) -> bytes:
         raise MemoryError
 
-    monkeypatch.setattr(body, "error_frame", refuse)
-    assert body._error(ValueError()) == MEMORY_FRAME
+    monkeypatch.setattr(body, "error_content", refuse)
+    assert body._error(ValueError()) == (MEMORY, b"")
 
 
 def test_streams_that_the_tool_broke(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +82,7 @@ def test_streams_that_the_tool_broke(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setattr(sys, "stdout", None)
             return super().invoke(args, folders)
 
-    assert outcome(Spoiler()) == ("result", b"[1]")
+    assert outcome(Spoiler()) == (RESULT, b"[1]")
 
 
 def test_input() -> None:
@@ -103,7 +103,7 @@ def test_numbers() -> None:
     limits = Limits(
         cpu_seconds=1, memory_bytes=2, file_bytes=3, open_files=4, processes=5, scratch_bytes=6
     )
-    assert body.numbers(limits) == (1, 2, 3, 4, 5, 6)
+    assert numbers(limits) == (1, 2, 3, 4, 5, 6)
 
 
 def test_warm_up() -> None:

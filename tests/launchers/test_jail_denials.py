@@ -15,9 +15,8 @@ from authgate_async.launchers.frames import (
     FRAME_HEAD,
     NOTES_BYTES,
     Notes,
-    notes_frame,
+    notes_content,
     read_frame,
-    result_frame,
 )
 from authgate_async.launchers.protocol import Call, ToolRef
 from authgate_async.wire import Right
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     Make = Callable[..., Call]
 
 NO_CALL = Call("a1", ToolRef("jailed", "tool"), b"{}")
-GOOD = result_frame(b"7")
+GOOD = FRAME_HEAD.pack(b"R", 1) + b"7"
 
 
 def notes(data: bytes) -> bytes:
@@ -156,10 +155,10 @@ truths = st.builds(
 @given(truths)
 def test_notes_come_back(sent: Notes) -> None:
     """Notes that are short enough are read as they were written; others are not sent."""
-    frame = notes_frame(sent)
-    assert len(frame) <= FRAME_HEAD.size + NOTES_BYTES
-    wanted = sent if frame else Notes()
-    assert read_frame(GOOD + frame) == ("result", b"7", wanted)
+    content = notes_content(sent)
+    assert len(content) <= NOTES_BYTES
+    said = (GOOD + notes(content), sent) if content else (GOOD, Notes())
+    assert read_frame(said[0]) == ("result", b"7", said[1])
 
 
 def test_most_sentences() -> None:

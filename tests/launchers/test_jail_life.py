@@ -87,8 +87,7 @@ async def works(own: JailLauncher, jailed: Make) -> None:
 
 def outer(own: JailLauncher) -> int:
     """Return the template as the runtime knows it."""
-    assert own._pool is not None
-    return own._pool.template.pid
+    return own._current[False].template.pid
 
 
 def inner(own: JailLauncher) -> int:
@@ -99,8 +98,7 @@ def inner(own: JailLauncher) -> int:
 
 def in_flight(own: JailLauncher) -> int:
     """Return the process of the call that runs."""
-    assert own._pool is not None
-    (running,) = own._pool.calls.values()
+    (running,) = own._current[False].calls.values()
     return behind(running.pidfd)
 
 
@@ -269,8 +267,7 @@ async def test_bounded(jailed: Make) -> None:
 
         async def run(number: int) -> None:
             async def may_start() -> None:
-                assert own._pool is not None
-                assert len(own._pool.calls) < 2
+                assert len(own._current[False].calls) < 2
 
             ended = await own.launch(jailed("add", a=number, b=0), may_start)
             results.append(int(ended.result))
@@ -306,12 +303,13 @@ def footprint() -> tuple[int, str]:
 
 
 async def all_armed(own: JailLauncher) -> None:
-    """Wait until no call runs and as many cells wait as may."""
-    assert own._pool is not None
-    while own._pool.calls or len(own._pool._armed) < own._armed:
-        await anyio.lowlevel.checkpoint()
-    while len(children(inner(own))) > own._armed:  # one that ended may still be there to reap
-        await anyio.lowlevel.checkpoint()
+    """Wait until no call runs and as many cells wait as may, in each template."""
+    for pool in own._current.values():
+        while pool.calls or len(pool._armed) < own._armed:
+            await anyio.lowlevel.checkpoint()
+        (template,) = children(pool.template.pid)
+        while len(children(template)) > own._armed:  # one that ended may still be there to reap
+            await anyio.lowlevel.checkpoint()
 
 
 async def test_nothing_is_left(
@@ -329,6 +327,7 @@ async def test_nothing_is_left(
         jailed("attempt", ways=[["run", "/bin/true"]], programs=True),
     ]
     async with JailLauncher(tools=[TOOL]) as own:
+        await own.launch(made[-1])  # for which there is a template of its own
         await all_armed(own)
         before = footprint()
 
@@ -340,8 +339,7 @@ async def test_nothing_is_left(
             for begin in range(4):
                 tasks.start_soon(run, begin)
         await all_armed(own)
-        assert len(children()) == 1
-        assert len(children(inner(own))) == own._armed
+        assert len(children()) == 2
         assert footprint() == before
     assert children() == []
     assert footprint()[0] < before[0]

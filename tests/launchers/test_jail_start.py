@@ -14,7 +14,7 @@ import pytest
 
 from authgate_async.launchers.frames import NOT_CONFINED, Report, read_refusal
 from authgate_async.launchers.jail import JAIL_LAYERS, JailLauncher
-from authgate_async.launchers.protocol import LAYERS
+from authgate_async.launchers.protocol import LAYERS, ToolRef
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from authgate_async.launchers.protocol import Call
 
     Make = Callable[..., Call]
+
+TOOL = ToolRef("jailed", "tool")
 
 ENTER = """
 import anyio
@@ -151,3 +153,23 @@ def test_the_word_of_a_call_that_was_not_locked_in(word: bytes, code: int, told:
         file.flush()
         assert read_refusal(file.fileno(), Report("exited", code, 0, 0, 0)) == told
         assert read_refusal(file.fileno(), None) == b""
+
+
+async def test_a_cell_of_another_kind(jailed: Make) -> None:
+    """A cell whose filter is not that of the call does not run it."""
+    async with JailLauncher(tools=[TOOL]) as own:
+        own._current[True] = own._current[False]
+        ended = await own.launch(jailed("add", a=1, b=1, programs=True))
+        assert ended.cause == "sandbox_died"
+        assert "cannot run a call of another kind" in ended.error
+        assert (await own.launch(jailed("add", a=1, b=1))).result == b"2"
+
+
+async def test_a_template_for_each_kind(jailed: Make) -> None:
+    """Calls that may start programs have a template of their own, from the first of them on."""
+    async with JailLauncher(tools=[TOOL]) as own:
+        assert len(own._templates) == 1
+        for programs in (True, False, True):
+            ended = await own.launch(jailed("add", a=1, b=1, programs=programs))
+            assert ended.result == b"2"
+        assert len(own._templates) == 2

@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authgate_async.launchers.frames import (
+    FRAME_HEAD,
     NOT_CONFINED,
     Notes,
     Report,
-    error_frame,
+    error_content,
     read_frame,
     read_refusal,
     read_report,
     refusal,
-    result_frame,
 )
 from authgate_async.launchers.frames import sentence as read_sentence
 from authgate_async.launchers.sentences import SENTENCE_LIMIT, describe, plain
@@ -79,17 +79,22 @@ def test_any_frame(data: bytes) -> None:
     assert read_sentence(content).isprintable()
 
 
+def framed(kind: bytes, content: bytes) -> bytes:
+    """Return a frame as a body writes it."""
+    return FRAME_HEAD.pack(kind, len(content)) + content
+
+
 @given(st.binary())
 def test_result_frame(result: bytes) -> None:
     """A result comes out of its frame as it went in; a frame cut or prolonged is broken."""
-    frame = result_frame(result)
+    frame = framed(b"R", result)
     assert read_frame(frame) == ("result", result, Notes())
     assert read_frame(frame[:-1])[0] == read_frame(frame + b"x")[0] == "broken"
 
 
 def test_error_frame() -> None:
     """An error comes out of its frame as one sentence; a frame of an unknown kind is broken."""
-    frame = error_frame(ValueError("\ud800"))
+    frame = framed(b"E", error_content(ValueError("\ud800")))
     assert read_frame(frame) == ("error", b"ValueError: \\ud800", Notes())
     assert read_frame(b"?" + frame[1:])[0] == "broken"
 

@@ -47,11 +47,15 @@ _WHY: tuple[Literal["exited", "crowded", "late"], ...] = ("exited", "crowded", "
 
 
 class Plan(msgspec.Struct, frozen=True, array_like=True):
-    """What a template is for: its tools, how many cells to arm, the bytes of their scratch."""
+    """What a template is for: its tools, how many cells to arm, the bytes of their scratch.
+
+    `programs` says which kind of calls it runs: those that may start programs, or the others.
+    """
 
     tools: tuple[ToolRef, ...]
     armed: int
     scratch_bytes: int
+    programs: bool
 
 
 def take_message(cell: int, wall_ms: int, processes: int) -> bytes:

@@ -100,7 +100,8 @@ class Pool:
         self, template: TemplateProcess, tools: Sequence[ToolRef], board: Switchboard
     ) -> None:
         self.template = template
-        self._tools = {tool: number for number, tool in enumerate(tools)}
+        self.tools = {tool: number for number, tool in enumerate(tools)}
+        """What it was started for, as it numbers them."""
         self.calls: dict[int, Jailed] = {}
         self.retired = False
         self._board = board
@@ -151,7 +152,7 @@ class Pool:
             # Before the call: whoever is cancelled here leaves nothing that runs.
             await self._send(take_message(armed.number, limits.wall_ms, processes))
             jailed = Jailed(armed, call, self._quiet)
-            begun = jailed.begin(self._tools[call.tool], call)
+            begun = jailed.begin(self.tools[call.tool], call)
         except BaseException:
             armed.close()
             raise

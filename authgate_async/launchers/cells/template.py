@@ -94,7 +94,7 @@ def main(control_fd: int, _: str, runtime: int) -> None:  # pragma: no cover - n
         control.close()
         status = os.waitpid(pid, 0)[1]
         os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
-    base = _native.JailBase(shown.paths(), shown.DEVICES, shown.links())
+    base = _native.JailBase(shown.paths(), shown.DEVICES, shown.links(), plan.programs)
     if not outside.isdisjoint(_namespaces()):
         raise SystemExit("a namespace is still shared with the machine")
     _native.sandbox_harden()

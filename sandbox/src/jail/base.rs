@@ -11,7 +11,7 @@ use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::sys::utsname::uname;
 use nix::unistd::{Gid, Uid, getegid, geteuid, setgroups, sethostname};
 
-use super::filter::Filters;
+use super::filter::{Filters, Kind};
 use super::mounts::{
     attach, below, clone_path, detach, enter, keep_to_ourselves, place, proc, restrict, seal, tmpfs,
 };
@@ -108,11 +108,11 @@ pub struct Base {
 }
 
 impl Base {
-    /// Enters the place; for the first child of a process that called [`divide`].
+    /// Enters the place, for calls of one kind; for the first child of a process that called [`divide`].
     ///
     /// # Errors
     /// When the system refuses; the step is named.
-    pub fn enter(shown: &[Shown]) -> Result<Self, Error> {
+    pub fn enter(shown: &[Shown], kind: Kind) -> Result<Self, Error> {
         let (machine, pids) = (namespace("mnt")?, namespace("pid")?);
         unshare(CloneFlags::CLONE_NEWNS).step("make a mount namespace")?;
         let (held, links) = (hold(shown)?, links(shown));
@@ -132,7 +132,7 @@ impl Base {
             proc,
             stored,
             links,
-            filters: Filters::new(),
+            filters: Filters::new(kind),
             bounds_tasks: limits_are_per_namespace(),
         })
     }

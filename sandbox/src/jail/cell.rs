@@ -70,7 +70,7 @@ impl Cell {
     }
 
     /// Locks this process in: shows it what `grants` name, leaves it only its streams, holds it to `limits`, and gives
-    /// up every capability, and every system call that a call of this `kind` does not need. Nothing of it can be undone.
+    /// up every capability, and every system call that a call of the template's kind does not need. Nothing of it can be undone.
     /// When a step fails, the process must end without running the tool.
     pub(super) fn lock(
         mut self,
@@ -78,7 +78,6 @@ impl Cell {
         grants: &[Grant],
         streams: Streams,
         limits: &Limits,
-        kind: Kind,
     ) -> Result<(), Error> {
         self.show(base, grants)?;
         if limits.scratch_bytes != self.scratch_bytes {
@@ -91,10 +90,10 @@ impl Cell {
         self.paths.enforce()?;
         limits.apply()?;
         block_signals(false).step("unblock signals")?;
-        if kind == Kind::Python {
+        if base.filters.kind == Kind::Python {
             watch().step("watch for forbidden system calls")?;
         }
-        base.filters.enforce(kind)?;
+        base.filters.finish()?;
         // The last step: until now a failure could be told over a descriptor that no tool has.
         streams.install().step("install the streams")
     }

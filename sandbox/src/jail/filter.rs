@@ -1,11 +1,12 @@
 //! seccomp: which system calls a call may make.
 //!
 //! The tables of [`super::syscalls`] become one program of classic BPF each, a balanced tree over ranges of numbers. When a filter is
-//! installed the system tries it on every number once, so that depth is what a call pays for.
+//! installed the system compiles it and tries it on every number once, which takes longer than all else of a lock: most of a table is
+//! installed in the template, before any call, and only what makes cells is left for each of them.
 use nix::errno::Errno;
 use seccompiler::{BpfProgram, apply_filter, sock_filter};
 
-use super::syscalls::{ARCHITECTURE, Decision, Test, Word, programs, python};
+use super::syscalls::{ARCHITECTURE, Decision, Test, Word, divided, programs, python};
 use crate::error::{Error, Step};
 
 /// What a call may start, and so which table it is held to.
@@ -17,31 +18,39 @@ pub enum Kind {
     Programs,
 }
 
-/// The compiled tables.
+/// The compiled table of one kind, in its two parts.
 #[derive(Debug)]
 pub(super) struct Filters {
-    python: BpfProgram,
-    programs: BpfProgram,
+    pub(super) kind: Kind,
+    first: BpfProgram,
+    last: BpfProgram,
 }
 
 impl Filters {
-    pub(super) fn new() -> Self {
-        Self {
-            python: compile(&python()),
-            programs: compile(&programs()),
-        }
+    pub(super) fn new(kind: Kind) -> Self {
+        let table = match kind {
+            Kind::Python => python(),
+            Kind::Programs => programs(),
+        };
+        let [first, last] = divided(&table).map(|part| compile(&part.ranges()));
+        Self { kind, first, last }
     }
 
-    /// Holds this process, and all that it starts, to the table of its kind.
-    pub(super) fn enforce(&self, kind: Kind) -> Result<(), Error> {
-        let program = match kind {
-            Kind::Python => &self.python,
-            Kind::Programs => &self.programs,
-        };
-        apply_filter(program)
-            .map_err(|_| Errno::last())
-            .step("filter system calls")
+    /// Holds this process, and all that it starts, to what no cell and no call needs.
+    pub(super) fn begin(&self) -> Result<(), Error> {
+        apply(&self.first)
     }
+
+    /// Holds this process, and all that it starts, to the rest of the table too.
+    pub(super) fn finish(&self) -> Result<(), Error> {
+        apply(&self.last)
+    }
+}
+
+fn apply(program: &BpfProgram) -> Result<(), Error> {
+    apply_filter(program)
+        .map_err(|_| Errno::last())
+        .step("filter system calls")
 }
 
 /// Instructions of classic BPF (`linux/bpf_common.h`).

@@ -3,6 +3,7 @@
 //! Native code alone: a page that an interpreter touches between fork and lock is copied for each call.
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, send};
 use nix::unistd::close;
 
@@ -69,12 +70,9 @@ fn lock(
         return Ok(None);
     };
     let told = Told::read(&bytes).step("read a call")?;
-    cell.lock(
-        base,
-        &told.grants(),
-        waiting.streams(),
-        &told.limits,
-        told.kind,
-    )?;
+    if told.kind != base.filters.kind {
+        return Err(Errno::EPERM).step("run a call of another kind");
+    }
+    cell.lock(base, &told.grants(), waiting.streams(), &told.limits)?;
     Ok(Some(told))
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl::set_no_new_privs;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::signalfd::SignalFd;
 use nix::sys::socket::{MsgFlags, recv, send};
@@ -98,6 +99,8 @@ impl<'a> Server<'a> {
     /// # Errors
     /// When the system refuses what cannot be done without.
     pub fn serve(&mut self) -> Result<Option<Told>, Error> {
+        set_no_new_privs().step("give up new privileges")?;
+        self.base.filters.begin()?;
         loop {
             let [control, signals, over] = self.wait().step("wait for something to do")?;
             if signals {

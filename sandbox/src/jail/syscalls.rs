@@ -1,4 +1,4 @@
-//! The two tables of system calls, and why a call stands in them.
+//! The two tables of system calls, why a call stands in them, and what is refused when.
 //!
 //! Python alone needs no process, no program, no socket to the outside and nothing that changes the machine: its table
 //! says what it may do. Programs may need nearly anything that is harmless: their table says what they may not do.
@@ -92,8 +92,12 @@ fn is_not(word: Word, values: &[u32]) -> Test {
     }
 }
 
-/// Numbers and their decisions, and what all others get; as ranges.
-struct Table {
+/// A table as ranges: each entry holds up to the next, the first number is 0.
+pub(super) type Ranges = Vec<(u32, Decision)>;
+
+/// Numbers and their decisions, and what all others get.
+#[derive(Debug, Clone)]
+pub(super) struct Table {
     entries: BTreeMap<u32, Decision>,
     other: u32,
     refuse: u32,
@@ -137,15 +141,19 @@ impl Table {
         }
     }
 
+    /// The decision on a number up to [`LAST`].
+    fn decision(&self, number: u32) -> Decision {
+        self.entries
+            .get(&number)
+            .cloned()
+            .unwrap_or_else(|| self.plain(self.other))
+    }
+
     /// Each range by its first number; neighbours that are decided alike are one.
-    fn ranges(&self) -> Vec<(u32, Decision)> {
-        let mut ranges: Vec<(u32, Decision)> = Vec::new();
+    pub(super) fn ranges(&self) -> Ranges {
+        let mut ranges = Ranges::new();
         for number in 0..=LAST {
-            let decision = self
-                .entries
-                .get(&number)
-                .cloned()
-                .unwrap_or_else(|| self.plain(self.other));
+            let decision = self.decision(number);
             let alike = ranges.last().is_some_and(|(_, last)| {
                 last.unless.is_empty()
                     && decision.unless.is_empty()
@@ -158,6 +166,19 @@ impl Table {
         ranges.push((LAST + 1, self.plain(ENOSYS)));
         ranges
     }
+}
+
+/// A table in two parts, which refuse together what it refuses: what a template and its cells can be held to from the start, and
+/// what is left for the moment when a call is locked in, which is little.
+pub(super) fn divided(table: &Table) -> [Table; 2] {
+    let (mut first, mut last) = (table.clone(), Table::new(ALLOW, table.refuse));
+    for (_, number) in SETUP {
+        if let Ok(number) = u32::try_from(*number) {
+            last.entries.insert(number, table.decision(number));
+            first.entries.insert(number, table.plain(ALLOW));
+        }
+    }
+    [first, last]
 }
 
 /// What a mode may not have: a file that runs as its owner would outlive the jail in a granted folder.
@@ -208,7 +229,7 @@ fn common(table: &mut Table) {
 }
 
 /// The table of Python in one process.
-pub(super) fn python() -> Vec<(u32, Decision)> {
+pub(super) fn python() -> Table {
     let mut table = Table::new(TRAP, TRAP);
     table.all(FILES, ALLOW);
     table.all(DESCRIPTORS, ALLOW);
@@ -240,11 +261,11 @@ pub(super) fn python() -> Vec<(u32, Decision)> {
     for number in [libc::SYS_fork, libc::SYS_vfork] {
         table.one(number, EPERM, Vec::new());
     }
-    table.ranges()
+    table
 }
 
 /// The table of programs.
-pub(super) fn programs() -> Vec<(u32, Decision)> {
+pub(super) fn programs() -> Table {
     let mut table = Table::new(ALLOW, EPERM);
     common(&mut table);
     table.all(FORBIDDEN, EPERM);
@@ -260,8 +281,32 @@ pub(super) fn programs() -> Vec<(u32, Decision)> {
         libc::SYS_personality,
         vec![is(Word::Low(0), u32::MAX, &[0, u32::MAX])],
     );
-    table.ranges()
+    table
 }
+
+/// What it takes to make a cell, and to lock a call in.
+const SETUP: Calls = calls![
+    SYS_capset,
+    SYS_clone,
+    SYS_landlock_add_rule,
+    SYS_landlock_create_ruleset,
+    SYS_landlock_restrict_self,
+    SYS_memfd_create,
+    SYS_mount,
+    SYS_mount_setattr,
+    SYS_move_mount,
+    SYS_open_tree,
+    SYS_openat2,
+    SYS_pidfd_open,
+    SYS_pivot_root,
+    SYS_prctl,
+    SYS_prlimit64,
+    SYS_seccomp,
+    SYS_setns,
+    SYS_setsid,
+    SYS_umount2,
+    SYS_unshare,
+];
 
 /// Descriptors may be asked for readiness and made to close; terminals only whether they are one.
 /// `TCGETS`, `TIOCGWINSZ`, `FIOCLEX`, `FIONCLEX`, `FIONBIO`, `FIONREAD` (`asm-generic/ioctls.h`).

@@ -5,6 +5,7 @@
     reason = "a test fails by panicking"
 )]
 
+use super::super::syscalls::{Ranges, Table};
 use super::*;
 
 const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
@@ -87,11 +88,19 @@ fn said(table: &[(u32, Decision)], data: &Data) -> u32 {
     }
 }
 
-fn both() -> [(Vec<(u32, Decision)>, BpfProgram); 2] {
-    [python(), programs()].map(|table| {
-        let program = compile(&table);
-        (table, program)
-    })
+fn both() -> [(Ranges, BpfProgram); 2] {
+    [python(), programs()].map(|table| compiled(&table))
+}
+
+fn compiled(table: &Table) -> (Ranges, BpfProgram) {
+    let ranges = table.ranges();
+    let program = compile(&ranges);
+    (ranges, program)
+}
+
+/// The stricter of two answers, as the system takes it (`seccomp(2)`).
+fn stricter(one: u32, other: u32) -> u32 {
+    one.cast_signed().min(other.cast_signed()).cast_unsigned()
 }
 
 /// Values at which some test of a table changes its mind, and their neighbours.
@@ -148,6 +157,42 @@ fn two_arguments_are_looked_at_together() {
                 }
             }
         }
+    }
+}
+
+/// The two parts of a table, one installed before a cell is made and one when its call is locked in, refuse together what the table
+/// refuses, and in the same way.
+#[test]
+fn parts_add_up() {
+    for table in [python(), programs()] {
+        let (whole, program) = compiled(&table);
+        let [(_, first), (_, last)] = divided(&table).map(|part| compiled(&part));
+        let values = telling(&whole);
+        for number in (0..=500).chain([X32, u32::MAX]) {
+            for (first_value, second_value) in values
+                .iter()
+                .flat_map(|one| [(*one, 0), (0, *one), (*one, *one)])
+            {
+                let arguments = [first_value, second_value, first_value, second_value, 0, 0];
+                let data = Data::of(number, arguments);
+                let together = stricter(run(&first, &data), run(&last, &data));
+                assert_eq!(together, run(&program, &data), "{number}");
+            }
+        }
+    }
+}
+
+/// The part that each call pays for is a small one.
+#[test]
+fn little_is_left() {
+    for table in [python(), programs()] {
+        let [(_, first), (_, last)] = divided(&table).map(|part| compiled(&part));
+        assert!(
+            last.len() < 120 && last.len() * 3 < first.len(),
+            "{} {}",
+            first.len(),
+            last.len()
+        );
     }
 }
 
