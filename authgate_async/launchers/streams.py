@@ -24,6 +24,8 @@ class Stream:
 
     def pull(self) -> bool:
         """Read once; False when there is nothing more to read, now or ever."""
+        if self.over:  # whoever asks again must not make it look as if all had come
+            return False
         room = self._cap - len(self.data)
         try:
             chunk = os.read(self.fd, min(_CHUNK, room + 1))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from authgate_async.launchers.frames import ERROR_BYTES, FRAME_HEAD, NOTES_BYTES
+from authgate_async.launchers.streams import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,3 +111,18 @@ async def test_what_was_said_before_the_deadline(jail: JailLauncher, jailed: Mak
     """What a call printed before it was killed is in its outcome."""
     ended = await jail.launch(jailed("say_and_spin", out="so far", limits={"wall_ms": 500}))
     assert (ended.cause, ended.stdout) == ("deadline", b"so far")
+
+
+def test_over_stays_over() -> None:
+    """A stream of which more than the cap came says so for ever, however often it is read."""
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+    os.write(write, b"12345")
+    os.close(write)
+    stream = Stream("stdout", 4, read)
+    for _ in range(3):
+        assert not stream.pull()
+        assert (stream.over, bytes(stream.data)) == (True, b"1234")
+    stream.drain()
+    assert stream.over
+    os.close(read)
