@@ -9,7 +9,9 @@ gate and another to the tool.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -108,6 +110,13 @@ class Tool:
         result = self.function(**self._keywords(args, folders))
         return self._encode(await result if self.is_async else result)
 
+    def rehearse(self) -> None:
+        """Do what `invoke` does, but for the function: what a first call pays for is paid then."""
+        stand_in = copy(self)
+        stand_in.function = _nothing
+        with contextlib.suppress(ArgumentError):
+            stand_in.invoke(b"{}")
+
     def schema(self) -> dict[str, Any]:
         """Return the JSON Schema (2020-12) of the arguments, as one object."""
         (root,), parts = msgspec.json.schema_components(
@@ -151,6 +160,10 @@ class Tool:
         return (
             text.encode("ascii", "backslashreplace").decode() if text.isprintable() else ascii(text)
         )
+
+
+def _nothing(**_: object) -> None:
+    """Stand in for a tool's function."""
 
 
 def tool(

@@ -422,3 +422,44 @@ def test_a_set_has_one_order() -> None:
         return len(names)
 
     assert tags.bind({"names": ["c", "a", "b", "a"]}).args == b'{"names":["a","b","c"]}'
+
+
+@pytest.mark.parametrize("name", ["needy", "easy"])
+def test_a_rehearsal_calls_no_function(name: str) -> None:
+    """A rehearsal goes through the arguments, which may be missing, and never to the function."""
+    seen: list[bytes] = []
+    rehearsed = {"needy": needy, "easy": easy}[name]
+    decoder = rehearsed._decoder
+    rehearsed._decoder = Spy(seen, decoder)  # type: ignore[assignment]
+    try:
+        rehearsed.rehearse()
+    finally:
+        rehearsed._decoder = decoder
+    assert seen == [b"{}"]
+    with pytest.raises(ZeroDivisionError):
+        rehearsed.invoke(b'{"value":1}')
+
+
+class Spy:
+    """A decoder that tells what it was given."""
+
+    def __init__(self, seen: list[bytes], decoder: Any) -> None:
+        self.seen = seen
+        self.decoder = decoder
+
+    def decode(self, data: bytes) -> Any:
+        """Decode it."""
+        self.seen.append(data)
+        return self.decoder.decode(data)
+
+
+@tool(resource="any:thing", right="execute")
+def needy(value: int) -> None:
+    """Fail."""
+    raise ZeroDivisionError(value)
+
+
+@tool(resource="any:thing", right="execute")
+def easy(value: int = 1) -> None:
+    """Fail."""
+    raise ZeroDivisionError(value)

@@ -37,7 +37,7 @@ __all__ = ["Pool", "Switchboard"]
 _MESSAGE_BYTES = 2**13
 _FDS = 6
 
-_LATER_SECONDS = 0.005
+_LATER_SECONDS = 0.01
 """Most calls are over before this, and what they wrote is read at their end."""
 
 
