@@ -79,7 +79,7 @@ impl JailBase {
         scratch_bytes: u64,
     ) -> PyResult<Option<Given<'py>>> {
         let told = Server::new(&self.0, control, &watched, armed, scratch_bytes)
-            .and_then(|mut server| server.serve())
+            .and_then(Server::serve)
             .map_err(refused)?;
         Ok(told.map(|told| given(py, told)))
     }

@@ -1,6 +1,7 @@
 //! A cell from its fork to the moment when its tool may run.
 //!
 //! Native code alone: a page that an interpreter touches between fork and lock is copied for each call.
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use nix::errno::Errno;
@@ -30,6 +31,8 @@ pub(super) fn live(base: &Base, control: BorrowedFd<'_>, number: u64, scratch: &
             exit(NOT_ARMED)
         }
     };
+    // Where this succeeds every number but four is closed, and none may be closed twice.
+    let waiting = ManuallyDrop::new(waiting);
     match lock(base, cell, control, &waiting) {
         Ok(Some(told)) => told,
         Ok(None) => exit(0),

@@ -3,6 +3,7 @@
 //! Native code, and little of it: after each fork whatever memory this process writes to is copied, so that a loop in Python
 //! costs half a fork again.
 use std::collections::BTreeMap;
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::{Duration, Instant};
 
@@ -98,7 +99,12 @@ impl<'a> Server<'a> {
     ///
     /// # Errors
     /// When the system refuses what cannot be done without.
-    pub fn serve(&mut self) -> Result<Option<Told>, Error> {
+    pub fn serve(self) -> Result<Option<Told>, Error> {
+        // In a cell that is locked its descriptors are closed, and none may be closed twice.
+        ManuallyDrop::new(self).serve_on()
+    }
+
+    fn serve_on(&mut self) -> Result<Option<Told>, Error> {
         set_no_new_privs().step("give up new privileges")?;
         self.base.filters.begin()?;
         loop {
