@@ -36,6 +36,7 @@ from authgate_async.log.writer import Durability, LogFile
 from authgate_async.messages import Append, GateMessage, PlanRequest, SupervisorMessage
 from authgate_async.policy.tools import find_tools
 from authgate_async.reference import ReferenceKernel
+from authgate_async.spool import Spool
 from authgate_async.tools.toolset import ToolSet
 from authgate_async.wire import Changed, SignedVerdict, Verdict
 
@@ -85,6 +86,7 @@ class Settings:
     max_processes: int | None
     max_calls: int
     grace: float
+    approvals: Path | None
     now: Callable[[], int]
     oplog: Logger
 
@@ -123,6 +125,7 @@ class Parts:
         self.gate: Ref[GateMessage]
         self.supervisor: Ref[SupervisorMessage]
         self.planner: Ref[PlanRequest]
+        self.spool: Spool | None = None
 
     async def decide(self, actions: Sequence[Action], now: int) -> list[Verdict]:
         """Have the kernel decide; the permits stay here."""
@@ -146,6 +149,7 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> Parts:
     )
     folders = await to_thread.run_sync(_resolved, settings.policy)
     parts = Parts(kernel, tools, folders, launchers, supervisor)
+    parts.spool = await to_thread.run_sync(_open_spool, settings)
     _start(parts, settings, file)
     await _record_opening(parts, settings, file)
     await _load(parts, settings)
@@ -170,7 +174,9 @@ def _resolved(policy: Policy) -> dict[tuple[str, str], str]:
 async def _open_log(settings: Settings, kernel: Kernel, stack: AsyncExitStack) -> LogFile:
     durability = settings.durability if settings.log else "memory"
     if settings.log:
-        await to_thread.run_sync(_keep_apart, settings.log, settings.policy)
+        await to_thread.run_sync(
+            _keep_apart, "log", settings.log, settings.policy, "change what is recorded of it"
+        )
     file = await to_thread.run_sync(LogFile.open, settings.log, durability, kernel)
 
     async def close() -> None:
@@ -181,15 +187,23 @@ async def _open_log(settings: Settings, kernel: Kernel, stack: AsyncExitStack) -
     return file
 
 
-def _keep_apart(log: Path, policy: Policy) -> None:
-    """See that no tool is handed a folder in which the log lies, or one that lies in the log."""
-    place = log.resolve()
+def _open_spool(settings: Settings) -> Spool | None:
+    if settings.approvals is None:
+        return None
+    what = "folder for approvals"
+    _keep_apart(what, settings.approvals, settings.policy, "put files there, or remove them")
+    return Spool(settings.approvals)
+
+
+def _keep_apart(what: str, own: Path, policy: Policy, why: str) -> None:
+    """See that no tool is handed a folder in which our own lies, or one that lies in it."""
+    place = own.resolve()
     for (rtype, name), path in policy.folders.items():
         folder = Path(path).resolve()
         if folder.is_relative_to(place) or place.is_relative_to(folder):
             raise UsageError(
-                f"the log {log} and the folder of `{rtype}:{name}` lie in each other: a tool could "
-                "change what is recorded of it; name another folder for the log"
+                f"the {what} {own} and the folder of `{rtype}:{name}` lie in each other: a tool "
+                f"could {why}; name another {what}"
             )
 
 

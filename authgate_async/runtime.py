@@ -84,6 +84,8 @@ class Runtime(Authority):
         max_processes: tool processes at once (default: the policy's, or twice the cores plus two).
         max_calls: tool calls under way at once, inline ones included.
         grace: seconds (default: the policy's).
+        approvals: a folder of this user's own, from which the files are taken that `authgate
+            approvals sign` puts there (default: none; `approve` takes approvals in any case).
         now: the clock, in microseconds since the Unix epoch.
 
     Raises on entering:
@@ -104,6 +106,7 @@ class Runtime(Authority):
         max_processes: int | None = None,
         max_calls: int = 10_000,
         grace: float | None = None,
+        approvals: Path | str | None = None,
         now: Callable[[], int] = _clock,
     ) -> None:
         policy = policy or Policy()
@@ -120,6 +123,7 @@ class Runtime(Authority):
             ),
             max_calls=max_calls,
             grace=policy.limits.grace_ms / 1000 if grace is None else grace,
+            approvals=None if approvals is None else Path(approvals),
             now=now,
             oplog=oplog.get_logger(),
         )
@@ -152,6 +156,8 @@ class Runtime(Authority):
             oplog=self._settings.oplog,
             timeouts=Timeouts(approve=self._settings.policy.limits.approval_ms / 1000),
         )
+        if parts.spool is not None:
+            self._group.start_soon(parts.spool.serve, self.approve, self._settings.oplog)
         return self
 
     async def __aexit__(self, *exc_info: object) -> bool | None:

@@ -45,7 +45,9 @@ def run(args: Namespace) -> Exit:
     tally = _Tally(results)
     try:
         with results, _progress(len(tasks)) as tally.advance:
-            runtime = Runtime(policy, backend=args.backend, log=args.log, key=args.key)
+            runtime = Runtime(
+                policy, backend=args.backend, log=args.log, key=args.key, approvals=args.approvals
+            )
             body = partial(_run_all, runtime, tasks, args.concurrency, tally)
             on_loop(partial(drained, runtime, body), args.loop)
     except BaseException:

@@ -18,7 +18,16 @@ from authgate_async.policy.problems import escape, hidden
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["forget", "json_line", "print_json", "print_text", "say", "table", "write_line"]
+__all__ = [
+    "forget",
+    "json_line",
+    "json_text",
+    "print_json",
+    "print_text",
+    "say",
+    "table",
+    "write_line",
+]
 
 
 def say(*lines: str) -> None:
@@ -35,11 +44,17 @@ def _tell(text: str) -> None:
 
 def json_line(value: Any) -> bytes:
     """Return a value as one line of JSON without control, format or line-breaking characters."""
-    data = msgspec.json.encode(value)
-    text = data.decode()
-    if not (text.isascii() and text.isprintable()):
-        text = "".join(_json_escape(char) if hidden(char) else char for char in text)
-    return text.encode() + b"\n"
+    return json_text(msgspec.json.encode(value).decode()).encode() + b"\n"
+
+
+def json_text(text: str, *, ascii_only: bool = False) -> str:
+    """Return JSON text of the same value without hidden characters, or with none but ASCII's."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        _json_escape(char) if hidden(char) or (ascii_only and not char.isascii()) else char
+        for char in text
+    )
 
 
 def _json_escape(char: str) -> str:

@@ -55,7 +55,18 @@ def make_parser() -> ArgumentParser:
     """Return the parser; what it parses has `verb`, the module of this package to run."""
     parser = _Parser(prog="authgate", description="Run agents without trusting them.")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for declare in (_run, _batch, _decide, _explain, _replay, _policy, _audit, _keygen, _doctor):
+    for declare in (
+        _run,
+        _batch,
+        _decide,
+        _explain,
+        _replay,
+        _policy,
+        _audit,
+        _approvals,
+        _keygen,
+        _doctor,
+    ):
         declare(verbs)
     return parser
 
@@ -249,6 +260,28 @@ def _hand_over(parts: _Verbs) -> None:
     )
 
 
+def _approvals(verbs: _Verbs) -> None:
+    parser = verbs.add_parser("approvals", help="show what waits for a human, and approve it")
+    parser.set_defaults(verb="approvals")
+    parts = parser.add_subparsers(title="parts", metavar="PART", dest="part", required=True)
+    listed = parts.add_parser("list", help="list the calls of a running runtime that wait")
+    _log_argument(listed)
+    listed.add_argument("--json", action="store_true", help="print one JSON object a call")
+    sign = parts.add_parser("sign", help="show one call, and approve exactly that")
+    sign.add_argument("action", metavar="CALL", help="the call's id, RUN:SEQ")
+    _log_argument(sign)
+    sign.add_argument(
+        "--key", type=Path, metavar="FILE", required=True, help="the approver's private key"
+    )
+    sign.add_argument("--as", dest="approver", metavar="NAME", help="which of the approvers")
+    sign.add_argument(
+        "--to",
+        type=Path,
+        metavar="FOLDER",
+        help="where the runtime takes approvals (its --approvals); stdout by default",
+    )
+
+
 def _keygen(verbs: _Verbs) -> None:
     parser = verbs.add_parser("keygen", help="make an Ed25519 key for signing logs and verdicts")
     parser.set_defaults(verb="keygen")
@@ -297,6 +330,9 @@ def _json_option(parser: ArgumentParser) -> None:
 
 
 def _runtime_options(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--approvals", type=Path, metavar="FOLDER", help="take signed approvals from this folder"
+    )
     parser.add_argument("--key", type=Path, metavar="FILE", help="the private key that signs")
     _backend_option(parser)
     _json_option(parser)

@@ -33,7 +33,9 @@ def run(args: Namespace) -> Exit:
     find_tools(policy)  # an import that fails is told before anything is made
     task = Task(args.agent or _only_machine(policy), args.intent)
     configure_log(args.log_level)
-    runtime = Runtime(policy, backend=args.backend, log=args.log, key=args.key)
+    runtime = Runtime(
+        policy, backend=args.backend, log=args.log, key=args.key, approvals=args.approvals
+    )
     result = on_loop(partial(drained, runtime, partial(runtime.run, task)))
     if args.json:
         print_json(result)
