@@ -27,7 +27,7 @@ from authgate_async.planners.protocol import Task
 from authgate_async.planners.rule_planner import RulePlanner
 from authgate_async.policy.model import Policy
 from authgate_async.runs import RunDriver, RunResult, Timeouts
-from authgate_async.wire import MAX_NAME
+from authgate_async.wire import MAX_NAME, Approve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -221,7 +221,8 @@ class Runtime(Authority):
 
         `approvals.sign_approval` signs one, and `approve` takes that.
         """
-        waits = await self._required().gate.ask(Pending(), Waits, timeout=APPLY_SECONDS)
+        gate = self._required(closing=True).gate
+        waits = await gate.ask(Pending(), Waits, timeout=APPLY_SECONDS)
         return waits.calls
 
     # The end, and a look inside.
@@ -295,7 +296,9 @@ class Runtime(Authority):
         return task
 
     async def _apply(self, changes: Sequence[Change], by: str = "operator") -> Sequence[Changed]:
-        gate = self._required().gate
+        # What waits at the end may still be approved, as what runs may finish.
+        approving = all(isinstance(change, Approve) for change in changes)
+        gate = self._required(closing=approving).gate
         applied = await gate.ask(Apply(tuple(changes), by), Applied, timeout=APPLY_SECONDS)
         return applied.results
 

@@ -130,6 +130,9 @@ def test_what_is_shown_cannot_steer_the_terminal_or_the_eye(
     assert '\narguments {"expression":"1+1\\u202e\u0430"}\n' in shown
     assert '\n  ASCII   arguments {"expression":"1+1\\u202e\\u0430"}\n' in shown
     process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    while b"stopping" not in process.stderr.readline():
+        pass
     process.send_signal(signal.SIGINT)
     assert process.wait() == Exit.INTERRUPTED
     assert cli("approvals", "list", "log").out == ""

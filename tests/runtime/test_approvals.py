@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from authgate_async import Task
 from authgate_async.actors import waiting
 from authgate_async.approvals import WaitingCall, read_approval, sign_approval, write_approval
-from authgate_async.errors import LogUnavailableError, RefusedError, UsageError
+from authgate_async.errors import ClosedError, LogUnavailableError, RefusedError, UsageError
 from authgate_async.log.verify import verify
 from authgate_async.log.writer import LogFile
 from authgate_async.messages import GATE_CODES
@@ -314,6 +314,18 @@ async def test_the_end_of_the_runtime_ends_it(
     assert it.results[0].status == "interrupted"
     report = await _verified(tmp_path / "log")
     assert (report.bad, report.sealed, report.open_runs) == (None, True, 0)
+
+
+async def test_what_waits_at_the_end_may_still_be_approved(asking: Callable[..., Any]) -> None:
+    """A runtime that drains takes nothing new, and lets a human answer what is asked."""
+    async with asking(grace=60) as it:
+        it.begin()
+        await it.waiting()
+        it.rt.shutdown()
+        with pytest.raises(ClosedError):
+            await it.rt.grant("machine:bot", "execute", "compute:echo")
+        await it.approve()
+    assert it.results[0].status == "done"
 
 
 async def test_while_the_disk_is_full_nothing_is_asked_or_approved(
