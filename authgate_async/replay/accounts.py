@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from authgate_async.log.records import Intent, Outcome
     from authgate_async.replay.session import Session
-    from authgate_async.wire import Action, Grant, Verdict
+    from authgate_async.wire import Action, Grant, SignedVerdict, Verdict
 
 __all__ = ["Accounts"]
 
@@ -47,7 +47,9 @@ class Accounts:
         self._runs: dict[str, dict[str, _Held]] = {}
         self._late: dict[str, _Held] = {}
 
-    def permitted(self, intent: Intent, action: Action, verdict: Verdict) -> None:
+    def permitted(
+        self, intent: Intent, action: Action, verdict: Verdict, signed: SignedVerdict
+    ) -> None:
         """Take a permit; one for a call that was never made is charged in full at once."""
         known = self._session.registry.grants
         ids = dict.fromkeys(grant_id for chain in verdict.chains for grant_id in chain)
@@ -55,6 +57,8 @@ class Accounts:
         if not grants:
             return
         held = _Held(verdict.nonce, action, grants)
+        if not self._session.redeem(signed, action, verdict.issued_at):
+            self.unknown(grants)
         if intent.permitted:
             self._runs.setdefault(intent.run, {})[intent.action_id] = held
         else:
@@ -79,7 +83,7 @@ class Accounts:
         """Give back what was reserved for a permit that was not used in time."""
         held = self._take(action_id.rpartition(":")[0], action_id)
         if held is not None:
-            self._session.settle(Settlement(held.nonce, redeemed=False, started=False))
+            self._session.settle(Settlement(held.nonce, redeemed=True, started=False))
 
     def closed(self, run: str) -> None:
         """Take the end of a run: a call of it may end later still, or was never made."""
@@ -98,8 +102,7 @@ class Accounts:
     def _settle(self, held: _Held, wall_us: int, output_bytes: int) -> None:
         cost = held.action.cost
         spent = Settlement(
-            held.nonce, redeemed=False, started=True,
+            held.nonce, redeemed=True, started=True,
             wall_us=wall_us, output_bytes=output_bytes, cost=cost,
         )  # fmt: skip
-        if not self._session.settle(spent):  # its grant expired meanwhile, and gave all back
-            self.unknown(held.grants)
+        self._session.settle(spent)

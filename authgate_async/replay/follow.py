@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from authgate_async.errors import LogCorruptError
 from authgate_async.log.entries import change_from
 from authgate_async.log.records import (
@@ -23,7 +25,7 @@ from authgate_async.replay.accounts import Accounts
 from authgate_async.replay.asked import Asked, Keys, Tools, asked, signed
 from authgate_async.replay.doubt import Doubt, Support, doubt, supports
 from authgate_async.replay.session import Session
-from authgate_async.wire import Approve, Enrol
+from authgate_async.wire import Approve, Enrol, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from authgate_async.backends import Backend
     from authgate_async.log.records import Record
     from authgate_async.policy import Policy
-    from authgate_async.wire import Action, Change, Verdict
+    from authgate_async.wire import Action, Change, SignedVerdict
 
 __all__ = ["Follower", "Judged"]
 
@@ -39,6 +41,8 @@ _BATCH = 512
 _ALWAYS = frozenset({"malformed", "forbidden_flag", "machine_dominion"})
 """Codes that an action earns by itself, whatever is granted."""
 _WHOLE = _ALWAYS | {"unowned_machine", "identity_mismatch"}
+
+_verdict = msgspec.msgpack.Decoder(Verdict).decode
 
 Codes = tuple[tuple[str, str], ...]
 
@@ -191,11 +195,12 @@ class Follower:
         batch, self._batch = self._batch, []
         if not batch:
             return
-        verdicts = self._session.decide([one.action for _, _, one in batch], self._now)
-        for (number, intent, one), verdict in zip(batch, verdicts, strict=True):
-            self._judge(number, intent, one, verdict)
+        answers = self._session.decide([one.action for _, _, one in batch], self._now)
+        for (number, intent, one), answer in zip(batch, answers, strict=True):
+            self._judge(number, intent, one, answer)
 
-    def _judge(self, number: int, intent: Intent, one: Asked, verdict: Verdict) -> None:
+    def _judge(self, number: int, intent: Intent, one: Asked, answer: SignedVerdict) -> None:
+        verdict = _verdict(answer.verdict)
         codes = {code for code, _ in verdict.violations}
         doubtful = one.withheld or one.unmeasured or self._accounts.over or self._accounts.under
         found: Sequence[Support] = ()
@@ -206,7 +211,7 @@ class Follower:
                 self._unsure(number, intent, found, why)
                 return
         if verdict.permitted:
-            self._accounts.permitted(intent, one.action, verdict)
+            self._accounts.permitted(intent, one.action, verdict, answer)
         permitted, violations, chains = verdict.permitted, verdict.violations, verdict.chains
         self._judged(Judged(number, intent, permitted, violations, chains, found))
 

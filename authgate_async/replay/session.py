@@ -18,9 +18,10 @@ from authgate_async.wire import (
     Changed,
     Delegate,
     Enrol,
+    Redeemed,
+    Redemption,
     Register,
     SignedVerdict,
-    Verdict,
 )
 
 if TYPE_CHECKING:
@@ -34,20 +35,20 @@ if TYPE_CHECKING:
 __all__ = ["Session"]
 
 _SECRET_BYTES = 32
-_FOREVER = 2**63 - 1
+_TTL = 86_400_000_000
+"""How long used nonces are remembered, at least; no call is ever made with one."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _changed = msgspec.msgpack.Decoder(list[Changed]).decode
 _signed = msgspec.msgpack.Decoder(list[SignedVerdict]).decode
-_settled = msgspec.msgpack.Decoder(list[bool]).decode
-_verdict = msgspec.msgpack.Decoder(Verdict).decode
+_redeemed = msgspec.msgpack.Decoder(list[Redeemed]).decode
 
 
 class Session:
     """One session of a log under `policy`; `now` is when it began, in microseconds.
 
-    Permits last as long as their grants do, so that what is reserved for a call is there until
-    the log says how it ended.
+    Permits are redeemed as soon as they are given, so that what is reserved for a call is there
+    until the log says how it ended.
 
     Raises:
         PolicyError: the kernel refuses a part of the policy.
@@ -56,7 +57,7 @@ class Session:
 
     def __init__(self, policy: Policy, backend: Backend, keys: Keys, now: int) -> None:
         secret = os.urandom(_SECRET_BYTES)
-        self._kernel = make_kernel(backend, seed=secret, entropy=secret, permit_ttl=_FOREVER)
+        self._kernel = make_kernel(backend, seed=secret, entropy=secret, permit_ttl=_TTL)
         self._keys = keys
         self._instance = instance_of(secret)
         self.registry = Registry(self._instance)
@@ -85,11 +86,16 @@ class Session:
         signature = self._keys.signer(key).sign(approval_statement(bare))
         return msgspec.structs.replace(bare, signature=signature)
 
-    def decide(self, actions: Sequence[Action], now: int) -> list[Verdict]:
+    def decide(self, actions: Sequence[Action], now: int) -> list[SignedVerdict]:
         """Decide actions one after another."""
-        answer = self._kernel.decide(_encode(actions), now, os.urandom(_SECRET_BYTES))
-        return [_verdict(signed.verdict) for signed in _signed(answer)]
+        return _signed(self._kernel.decide(_encode(actions), now, os.urandom(_SECRET_BYTES)))
 
-    def settle(self, settlement: Settlement) -> bool:
-        """Charge what a call used; False if nothing was held for it any more."""
-        return _settled(self._kernel.settle(_encode([settlement])))[0]
+    def redeem(self, signed: SignedVerdict, action: Action, now: int) -> bool:
+        """Let a call keep what is reserved for it; False if the clock went back too far."""
+        redemption = Redemption(_encode(signed), action.tool, action.args)
+        (redeemed,) = _redeemed(self._kernel.redeem(_encode([redemption]), now))
+        return not redeemed.code
+
+    def settle(self, settlement: Settlement) -> None:
+        """Charge what a call used."""
+        self._kernel.settle(_encode([settlement]))

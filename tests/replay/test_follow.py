@@ -12,7 +12,7 @@ from authgate_async import wire
 from authgate_async.backends import make_kernel
 from authgate_async.errors import LogCorruptError
 from authgate_async.log.entries import change_of, intent_of
-from authgate_async.log.records import RunOpened
+from authgate_async.log.records import Outcome, Refusal, RunClosed, RunOpened
 from authgate_async.policy import Principal
 from authgate_async.reference.approvals import approval_statement
 from authgate_async.reference.permit import instance_of
@@ -144,6 +144,97 @@ def test_an_approval_counts_for_whom_it_was_signed(house: House) -> None:
     assert _again(_with_eve(house, house.grant()), records) == [True, True]
     other = Signer(b"o" * 32).public_key
     assert _again(_with_eve(house, asking, key=other), records) == [False, False]
+
+
+def test_an_enrolment_that_was_refused_changes_no_key(house: House) -> None:
+    """Whose key it is that signed is what the kernel took."""
+    records = _approved(house)
+    other = wire.Enrol("eve", "human", Signer(b"o" * 32).public_key)
+    refused = wire.Changed("conflict", "human `eve` is enrolled with another key", 0)
+    records.insert(1, change_of(other, refused, by="ann", time=1))
+    policy = _with_eve(house, house.grant(approvers=("eve",)))
+    assert _again(policy, records) == [False, True]
+
+
+def test_each_decision_has_its_own_time(house: House) -> None:
+    """Also where nothing stands between two of them."""
+    records = [_record(house, CALL) for _ in range(2)]
+    records[1] = msgspec.structs.replace(records[1], issued_at=9)
+    assert _again(house.policy(house.grant(expires_at=5)), records) == [True, False]
+
+
+DIGEST = "0" * 64
+OUTCOME = Outcome(
+    action_digest=DIGEST, action_id="r:0", capped=(), cause="returned", cpu_us=0, denials=(),
+    error="", layers=(), memory_bytes=0, result_digest=DIGEST, run="r", seq=0,
+    stderr_digest=DIGEST, stdout_digest=DIGEST, time=1, wall_us=1,
+)  # fmt: skip
+CLOSED = RunClosed(run="r", status="done", time=1)
+
+
+def _refused(code: str) -> Refusal:
+    return Refusal(action_id="r:0", code=code, permit_digest=DIGEST, sentence="no", time=1)
+
+
+@pytest.mark.parametrize(
+    ("between", "second"),
+    [
+        ([OUTCOME, CLOSED], False),
+        ([CLOSED, OUTCOME], None),
+        ([CLOSED], None),
+        ([_refused("permit_expired"), CLOSED], True),
+        ([_refused("permit_stale")], True),
+        ([_refused("permit_replayed")], False),
+    ],
+)
+def test_what_became_of_a_permit_decides_what_is_left(
+    house: House, between: list[Record], second: object
+) -> None:
+    """One that was used is charged, one that was refused is not; of others nobody knows."""
+    other = _record(house, msgspec.structs.replace(CALL, id="s:0"))
+    other = msgspec.structs.replace(other, run="s")
+    policy = house.policy(house.grant(max_calls=1))
+    assert _again(policy, [_record(house, CALL), *between, other]) == [True, second]
+
+
+def test_a_call_that_was_never_made_is_charged_whatever_became_of_its_run(house: House) -> None:
+    """Nothing more will be known of it."""
+    denied = msgspec.structs.replace(_record(house, CALL), permitted=0)
+    other = _record(house, msgspec.structs.replace(CALL, id="s:0"))
+    policy = house.policy(house.grant(max_calls=1))
+    assert _again(policy, [denied, CLOSED, other]) == [True, False]
+
+
+def test_a_call_keeps_what_it_reserved_though_its_grant_expires(house: House) -> None:
+    """Until the log says how it ended."""
+    root = house.grant("root", holder="ann", holder_kind="human", rights=12, max_calls=1)
+    short = house.grant("a", parent="root", expires_at=5, max_calls=1)
+    long = house.grant("b", parent="root", max_calls=1)
+    other = _record(house, msgspec.structs.replace(CALL, id="s:0"))
+    other = msgspec.structs.replace(other, issued_at=8)
+    policy = house.policy(root, short, long)
+    assert _again(policy, [_record(house, CALL), other, OUTCOME]) == [True, False]
+
+
+def test_a_clock_that_went_back_is_told_as_doubt(house: House) -> None:
+    """Permits of days before the last one cannot be kept apart from used ones."""
+    day = 86_400_000_000
+    records = [
+        msgspec.structs.replace(
+            _record(house, msgspec.structs.replace(CALL, id=f"{run}:0")), issued_at=at
+        )
+        for run, at in (("r", 5 * day), ("s", day), ("t", day))
+    ]
+    policy = house.policy(house.grant(max_calls=9))
+    assert _again(policy, records) == [True, True, None]
+
+
+def test_what_is_denied_anyway_needs_no_arguments(house: House) -> None:
+    """Another request of the same call has no grant."""
+    requests = (*CALL.requests, wire.Request("file", "x", "", 1))
+    call = msgspec.structs.replace(CALL, args=b'{"a":1}', requests=requests)
+    record = msgspec.structs.replace(_record(house, call), args="")
+    assert _again(house.policy(house.grant(other_args="none")), [record]) == [False]
 
 
 def test_an_approval_is_of_arguments_that_must_be_there(house: House) -> None:
