@@ -46,8 +46,7 @@ def action_of(step: Propose, bound: Bound, needs: tuple[int, int, int] = (0, 0, 
 
 def needs_of(tool: Tool, limits: Limits) -> tuple[int, int, int]:
     """Return what a call may use at most: microseconds, bytes of output, units of cost."""
-    output = limits.result_bytes + limits.stdout_bytes + limits.stderr_bytes
-    return limits.wall_ms * 1000, output, tool.cost
+    return limits.wall_ms * 1000, limits.output_bytes, tool.cost
 
 
 def statement_of(action: Action) -> bytes:

@@ -101,6 +101,11 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     stderr_bytes: int = 64 * 2**10
     result_bytes: int = 1 * 2**20
 
+    @property
+    def output_bytes(self) -> int:
+        """What a call may put out in all."""
+        return self.result_bytes + self.stdout_bytes + self.stderr_bytes
+
 
 def numbers(limits: Limits) -> tuple[int, int, int, int, int, int]:
     """Return limits in the order in which native code takes them."""

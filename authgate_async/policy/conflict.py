@@ -1,7 +1,7 @@
 """What a policy grants in vain: what no call can pass, and what a parent refuses.
 
-What is found is certain; not every contradiction is found: whether two patterns have a text in
-common, say, is not looked into.
+What is found is certain. Not every contradiction is found: where patterns have a great many texts
+to look through, say, the search is given up.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections import defaultdict
 from operator import gt, lt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from authgate_async.policy.texts import Nothing, text_beyond, text_within
 from authgate_async.reference.constraints.arguments import kind, read_value
 from authgate_async.reference.constraints.bounds import compiled
 
@@ -31,6 +32,9 @@ _KINDS = {
     "all_in": {"a list"},
     "max_len": {"text", "a list"},
 }
+
+
+_SOME_LABEL = "any-other-host"
 
 
 class _Bound(NamedTuple):
@@ -60,18 +64,18 @@ def conflict(chain: Sequence[Grant]) -> str:
 def excess(child: Grant, parent: Grant) -> str:
     """Say what a grant allows of arguments that its parent refuses; empty if nothing was found.
 
-    It has no effect, since the parent is judged too, and somebody may believe that it has.
+    It has no effect, since the parent is judged too, and somebody may believe that it has. The same
+    holds of one further up.
     """
+    who = f"its {'parent' if child.parent in {'', parent.id} else 'ancestor'} `{parent.id}`"
     if child.other_args == "any" and _refuses(parent, ""):
-        return f"it leaves other arguments free, and its parent `{parent.id}` does not"
+        return f"it leaves other arguments free, and {who} does not"
     above = [(one, _bound(parent, one)) for one in parent.constraints]
     for one in child.constraints:
         own = _bound(child, one)
         limits = [limit for other, limit in above if other.arg == one.arg]
         if any(_exceeds(own, limit) for limit in limits):
-            return (
-                f"`{one.op}` of argument `{one.arg}` is wider than its parent `{parent.id}` allows"
-            )
+            return f"`{one.op}` of argument `{one.arg}` is wider than {who} allows"
     return ""
 
 
@@ -87,9 +91,18 @@ def _exceeds(own: _Bound, limit: _Bound) -> bool:
         "ge": lt,
         "prefix": lambda mine, above: not mine.startswith(above),
         "all_in": lambda mine, _: not limit.holds(mine),
+        "subpath": lambda mine, _: not limit.holds(mine),
+        "host": lambda mine, _: not all(map(limit.holds, _urls(mine))),
+        "regex": lambda mine, above: text_beyond(mine, above) is not None,
     }
     judge = wider.get(own.constraint.op)
     return judge is not None and judge(own.value, limit.value)
+
+
+def _urls(hosts: Any) -> Iterator[str]:
+    """A URL on each host of a bound, and one below it if it stands for those."""
+    for host in hosts if isinstance(hosts, list) else [hosts]:
+        yield f"https://{host.replace('*', _SOME_LABEL)}/"
 
 
 def _bound(grant: Grant, one: Constraint) -> _Bound:
@@ -113,12 +126,33 @@ def _conflicts(chain: Sequence[Grant], arg: str, bounds: list[_Bound]) -> Iterat
         yield f"no value that is allowed for argument `{arg}` passes all its bounds"
     kinds = [_KINDS[bound.constraint.op] for bound in given if bound.constraint.op in _KINDS]
     kinds += [{kind(value) for value in values} for values in allowed]
-    if not set.intersection(*kinds):
+    common = set.intersection(*kinds)
+    if not common:
         yield f"the bounds of argument `{arg}` ask for different types"
-    least = max((one.value for one in given if one.constraint.op == "ge"), default=None)
-    most = min((one.value for one in given if one.constraint.op == "le"), default=None)
-    if least is not None and most is not None and least > most:
-        yield f"argument `{arg}` must be at least {least:g} and at most {most:g}"
+    least = max((one for one in given if one.constraint.op == "ge"), key=_value, default=None)
+    most = min((one for one in given if one.constraint.op == "le"), key=_value, default=None)
+    if least and most and least.value > most.value:
+        between = f"at least {least.constraint.bound} and at most {most.constraint.bound}"
+        yield f"argument `{arg}` must be {between}"
+    if not allowed and common == {"a list"} and _no_list(given):
+        yield f"no list passes all bounds of argument `{arg}`"
+    if not allowed and common == {"text"} and _no_text(given):
+        yield f"no text passes all bounds of argument `{arg}`"
+
+
+def _value(bound: _Bound) -> Any:
+    return bound.value
+
+
+def _no_list(given: list[_Bound]) -> bool:
+    """Whether no list of one element is allowed; a longer one is bounded in no other way."""
+    several = next(bound.value for bound in given if bound.constraint.op == "all_in")
+    return not any(all(one.holds([element]) for one in given) for element in several)
+
+
+def _no_text(given: list[_Bound]) -> bool:
+    found = text_within(frozenset((one.constraint.op, one.constraint.bound) for one in given))
+    return found is Nothing.FITS
 
 
 def _refuses(grant: Grant, arg: str) -> bool:

@@ -15,6 +15,8 @@ from authgate_async.backends import make_kernel
 from authgate_async.policy.conflict import conflict, excess
 from authgate_async.policy.locate import line_of, locate
 from authgate_async.policy.problems import Problem, quote
+from authgate_async.policy.tools import find_tools
+from authgate_async.policy.unfit import unfit
 from authgate_async.tools.folders import ToolFailure
 from authgate_async.tools.programs import FOLDERS, find
 from authgate_async.tools.web_search import opened
@@ -66,7 +68,7 @@ def try_policy(policy: Policy, text: str, now: int, backend: Backend = "auto") -
     refused += [Problem(file, line_of(lines, where), why) for where, why in _unsearchable(policy)]
     if refused:
         return Trial(tuple(refused))
-    doubtful = (*_unowned(policy), *_placeless(policy), *_absent(policy))
+    doubtful = (*_unowned(policy), *_placeless(policy), *_absent(policy), *_unserved(policy))
     doubts = sorted(
         (line_of(lines, where), sentence)
         for where, sentence in (*doubtful, *_vain(kernel, policy, now), *_contradictory(policy))
@@ -144,18 +146,37 @@ def _vain(kernel: Kernel, policy: Policy, now: int) -> Iterator[tuple[Path, str]
             yield ("grants", index), f"{sentence}; mend or remove it"
 
 
-def _contradictory(policy: Policy) -> Iterator[tuple[Path, str]]:
+def _chains(policy: Policy) -> Iterator[list[Grant]]:
+    """Each grant with what it was handed on from, as far as the policy has it."""
     known = {grant.id: grant for grant in policy.grants}
-    for index, grant in enumerate(policy.grants):
+    for grant in policy.grants:
         chain = [grant]
         while (parent := known.get(chain[-1].parent)) and len(chain) < _MAX_LINKS:
             chain.append(parent)
+        yield chain
+
+
+def _contradictory(policy: Policy) -> Iterator[tuple[Path, str]]:
+    for index, chain in enumerate(_chains(policy)):
+        grant, *above = chain
         if why := conflict(chain):
             sentence = f"grant {quote(grant.id)} can permit nothing: {why}"
             yield ("grants", index), f"{sentence}; mend or remove it"
-        elif len(chain) > 1 and (why := excess(grant, chain[1])):
+        elif why := next(filter(None, (excess(grant, one) for one in above)), ""):
             remedy = "it gets no more than that; narrow it"
             yield ("grants", index), f"grant {quote(grant.id)} says too much: {why}; {remedy}"
+
+
+def _unserved(policy: Policy) -> Iterator[tuple[Path, str]]:
+    """Hold grants against the tools that may ask for their resource."""
+    tools = find_tools(policy)
+    for index, chain in enumerate(_chains(policy)):
+        what = chain[0].rtype, chain[0].name
+        asking = [one for one in tools if any(claim.may_reach(*what) for claim in one.claims)]
+        whys = [unfit(one, policy.limits_for(one.name, one.limits), chain) for one in asking]
+        if whys and all(whys):
+            sentence = f"grant {quote(chain[0].id)} serves no tool of this policy: {whys[0]}"
+            yield ("grants", index), f"{sentence}; mend that"
 
 
 def _fresh_names(policy: Policy) -> list[str]:

@@ -117,6 +117,11 @@ class Tool:
         with contextlib.suppress(ArgumentError):
             stand_in.invoke(b"{}")
 
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The names of its arguments, in order."""
+        return tuple(field.name for field in msgspec.structs.fields(self._struct))
+
     def schema(self) -> dict[str, Any]:
         """Return the JSON Schema (2020-12) of the arguments, as one object."""
         (root,), parts = msgspec.json.schema_components(

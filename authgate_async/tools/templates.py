@@ -37,6 +37,10 @@ class Template:
         self._whole = self._pieces[0][1] if [p[0] for p in self._pieces] == [""] else ""
         self._constant = text if all(not param for _, param in self._pieces) else None
 
+    def may_be(self, text: str) -> bool:
+        """Whether a call may come to this text; of one with placeholders nothing is ruled out."""
+        return self._constant in {None, text}
+
     def fill(self, values: object) -> str:
         """Return the text with each placeholder replaced by that attribute of `values`."""
         if self._constant is not None:
@@ -83,6 +87,10 @@ class Claim:
             _RIGHTS[right],
             f"{right} on {resource}" + (f"/{scope}" if scope else ""),
         )
+
+    def may_reach(self, rtype: str, name: str) -> bool:
+        """Whether a call may need this resource."""
+        return self.rtype == rtype and self._name.may_be(name)
 
     def request(self, values: object) -> Request:
         """Return what a call with these argument values needs."""

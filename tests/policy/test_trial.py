@@ -54,3 +54,74 @@ def test_a_grant_that_waits_for_an_approval_is_not_doubted(write: Write) -> None
     key = 'key = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"\n'
     text = GRANT.format("sh").replace("[[principals]]", 'approvers = ["ann"]\n[[principals]]')
     assert _doubts(write(text + key)) == []
+
+
+CALCULATING = """
+[[principals]]
+name = "ann"
+kind = "human"
+[[grants]]
+id = "up"
+holder = "human:ann"
+resource = "{resource}"
+rights = ["execute", "delegate"]
+{grant}
+[tools.calculator]
+{limits}
+[tools.python_exec]
+"""
+
+
+@pytest.mark.parametrize(
+    ("grant", "why"),
+    [
+        (
+            "args.expresion = {max_len = 9}",
+            "asks for argument `expresion`, and `calculator` has",
+        ),
+        ("args.code = {max_len = 9}", "asks for argument `code`, and `calculator` has expression"),
+        (
+            "budget.wall_seconds = 9",
+            "has a budget of 9000000 microseconds of wall time, and a call of `calculator` may use",
+        ),
+        ("budget.output_bytes = 9", "has a budget of 9 bytes of output, and a call of `calculato"),
+    ],
+)
+def test_a_grant_that_serves_no_tool_is_doubted(write: Write, grant: str, why: str) -> None:
+    """A misspelt argument, or a budget that is smaller than one call's reservation."""
+    text = CALCULATING.format(resource="compute:calculator", grant=grant, limits="")
+    ((line, sentence),) = _doubts(write(text))
+    assert line == 5
+    assert sentence.startswith(f"grant `up` serves no tool of this policy: grant `up` {why}")
+
+
+@pytest.mark.parametrize(
+    ("resource", "grant", "limits"),
+    [
+        ("compute:calculator", "args.expression = {max_len = 9}", ""),
+        ("compute:calculator", "args.other = {absent = true}", ""),
+        ("compute:calculator", "budget.wall_seconds = 9", "limits.wall_ms = 9000"),
+        ("compute:python", "args.code = {max_len = 9}", ""),
+        ("compute:mine", "args.mine = {max_len = 9}", ""),
+    ],
+)
+def test_a_grant_that_serves_some_tool_is_not(
+    write: Write, resource: str, grant: str, limits: str
+) -> None:
+    """Nor one for tools that the policy does not know."""
+    assert _doubts(write(CALCULATING.format(resource=resource, grant=grant, limits=limits))) == []
+
+
+def test_a_child_is_held_against_the_budget_above_it(write: Write) -> None:
+    """The chain is charged as a whole."""
+    child = """budget.wall_seconds = 1
+[[grants]]
+id = "down"
+parent = "up"
+holder = "human:ann"
+resource = "compute:calculator"
+rights = ["execute"]
+budget.wall_seconds = 1
+"""
+    text = CALCULATING.format(resource="compute:calculator", grant=child, limits="")
+    assert [line for line, _ in _doubts(write(text))] == [5, 11]

@@ -80,6 +80,20 @@ class Automaton:
             states = self._reached({0} | self._stepped(states, character), text, at + 1)
         return end in states
 
+    @property
+    def sets(self) -> list[Set]:
+        """All that it asks of single characters."""
+        return [one for one in self._program if isinstance(one, Set)]
+
+    def step(self, states: frozenset[int], before: str, character: str) -> frozenset[int]:
+        """Where it is after one more character; it begins in state 0, with nothing before."""
+        reached = self._reached(set(states), before + character, len(before))
+        return frozenset(self._stepped(reached, character))
+
+    def is_over(self, states: frozenset[int], before: str, after: str = "") -> bool:
+        """Whether it has matched all until here, where these characters are around."""
+        return len(self._program) - 1 in self._reached(set(states), before + after, len(before))
+
     def _stepped(self, states: set[int], character: str) -> set[int]:
         sets = ((state, self._program[state]) for state in states)
         return {state + 1 for state, one in sets if isinstance(one, Set) and one.has(character)}
