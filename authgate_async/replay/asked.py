@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from authgate_async.actions import needs_of
+from authgate_async.log.entries import intent_of
 from authgate_async.policy.tools import find_tools
 from authgate_async.reference.rules import action_digest, digest_with, statement
 from authgate_async.reference.signing import Signer
 from authgate_async.tools import ToolSet
-from authgate_async.wire import Action, Request
+from authgate_async.wire import Action, Request, SignedVerdict, Verdict
 
 if TYPE_CHECKING:
-    from authgate_async.log.records import Intent
+    from authgate_async.log.records import ApprovalAsked, Intent
     from authgate_async.policy import Policy
 
-__all__ = ["Asked", "Keys", "Tools", "asked", "signed"]
+__all__ = ["Asked", "Keys", "Tools", "asked", "signed", "unapproved"]
 
 _SECRET_BYTES = 32
 _KNOWN = {sha256(text).hexdigest(): text for text in (b"", b"{}")}
@@ -103,6 +104,21 @@ def asked(intent: Intent, needs: tuple[int, int, int] | None) -> Asked:
     digest = digest_with(action, bytes.fromhex(intent.args_digest)).hex()
     whole = digest == intent.action_digest
     return Asked(action, whole, withheld=args is None, unmeasured=needs is None)
+
+
+def unapproved(record: ApprovalAsked, now: int) -> Intent:
+    """Return the denial that a call ended with which waited until `now`, and nobody approved."""
+    proof = record.proof
+    carried = SignedVerdict(
+        bytes.fromhex(proof.verdict),
+        proof.index,
+        proof.size,
+        bytes.fromhex(proof.path),
+        bytes.fromhex(proof.signature),
+    )
+    verdict = msgspec.msgpack.decode(carried.verdict, type=Verdict)
+    intent = intent_of(carried, verdict, run=record.run, seq=record.seq, args=record.args)
+    return msgspec.structs.replace(intent, issued_at=now)
 
 
 def signed(action: Action, signer: Signer) -> Action:

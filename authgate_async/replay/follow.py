@@ -10,6 +10,7 @@ import msgspec
 from authgate_async.errors import LogCorruptError
 from authgate_async.log.entries import change_from
 from authgate_async.log.records import (
+    ApprovalAsked,
     Intent,
     LogOpened,
     Outcome,
@@ -22,7 +23,7 @@ from authgate_async.log.records import (
 from authgate_async.log.recovery import NOT_USED
 from authgate_async.policy.problems import quote
 from authgate_async.replay.accounts import Accounts
-from authgate_async.replay.asked import Asked, Keys, Tools, asked, signed
+from authgate_async.replay.asked import Asked, Keys, Tools, asked, signed, unapproved
 from authgate_async.replay.doubt import Doubt, Support, doubt, supports
 from authgate_async.replay.session import Session
 from authgate_async.wire import Approve, Enrol, Verdict
@@ -68,7 +69,7 @@ class Follower:
 
     Memory is bounded by the grants, and by the open runs that rest on budgets. `changes` counts
     the recorded ones: `replaced` by the policy, `applied`, or `refused` now. `rejected` counts the
-    steps that no kernel saw.
+    steps that no kernel decided; a call that waited for an approval in vain is none of them.
 
     Raises:
         PolicyError: the policy's tools cannot be found, or the kernel refuses a part of it.
@@ -91,13 +92,17 @@ class Follower:
         self._session = Session(self._policy, self._backend, self._keys, now)
         self._accounts = Accounts(self._session)
         self._enrolled: dict[tuple[str, str], bytes] = {}
+        self._waiting: dict[str, ApprovalAsked] = {}
         self._running = False
 
     def take(self, number: int, record: Record) -> None:
         """Take the next record."""
         match record:
             case Intent():
+                self._waiting.pop(record.action_id, None)
                 self._intent(number, record)
+            case ApprovalAsked():
+                self._waiting[record.action_id] = record
             case RegistryChange():
                 self._change(number, record)
             case LogOpened():
@@ -106,10 +111,13 @@ class Follower:
             case RunOpened():
                 self._running = True
             case Rejected():
-                self.rejected += 1
-            case Outcome() | Refusal() | RunClosed() if self._session.budgets:
-                self.flush()
-                self._account(record)
+                self._rejected(number, record)
+            case Outcome() | Refusal() | RunClosed():
+                if isinstance(record, RunClosed):
+                    self._give_up(number, record)
+                if self._session.budgets:
+                    self.flush()
+                    self._account(record)
             case _:
                 pass
 
@@ -123,6 +131,20 @@ class Follower:
                 self._accounts.closed(record.run)
             case _:
                 pass
+
+    # Calls that waited for an approval
+
+    def _rejected(self, number: int, record: Rejected) -> None:
+        asked = self._waiting.pop(f"{record.run}:{record.seq}", None)
+        if asked is None:
+            self.rejected += 1
+        else:
+            self._intent(number, unapproved(asked, record.time))
+
+    def _give_up(self, number: int, record: RunClosed) -> None:
+        for late in [one for one in self._waiting.values() if one.run == record.run]:
+            del self._waiting[late.action_id]
+            self._intent(number, unapproved(late, record.time))
 
     # Changes
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import anyio
+import anyio.lowlevel
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from authgate_async import Policy, Task
+from authgate_async.approvals import sign_approval
 from authgate_async.errors import LogCorruptError, PolicyError, RefusedError
 from authgate_async.launchers.protocol import Limits
 from authgate_async.log.lines import Line
@@ -151,6 +154,50 @@ async def test_changes_behind_the_first_run_are_made_again(house: House) -> None
     found = await house.again(house.policy(house.grant("before")))
     assert found.permitted == [True, True, False]
     assert found.summary.least.grants == ("before",)
+
+
+EVE = Principal("eve", "human", key=PUBLIC)
+
+
+@BOTH
+async def test_a_call_that_waited_for_an_approval(house: House, backend: str) -> None:
+    """It is decided again when the approval came, or when it was given up without one."""
+    people = (*house.policy().principals, EVE)
+    asking = house.policy(house.grant(approvers=("eve",)), principals=people)
+    async with house.open(asking, backend=backend) as rt:
+        for answered in (True, False):
+            async with anyio.create_task_group() as group:
+                group.start_soon(rt.run, house.sums("1+1"))
+                while not (calls := await rt.waiting()):
+                    await anyio.lowlevel.checkpoint()
+                if answered:
+                    await rt.approve(sign_approval(calls[0], "eve", SEED))
+                else:
+                    group.cancel_scope.cancel()
+
+    found = await house.again(asking, backend)
+    assert found.permitted == [True, False]
+    assert [bool(one.intent.permitted) for one in found.intents] == [True, False]
+    assert found.intents[1].violations[0][0] == "approval_required"
+    assert (found.summary.as_recorded, found.summary.rejected) == (2, 0)
+    free = await house.again(house.policy(house.grant(), principals=people), backend)
+    assert (free.permitted, free.summary.now_permitted) == ([True, True], 1)
+
+
+@BOTH
+async def test_a_call_that_nobody_approved_in_time(house: House, backend: str) -> None:
+    """It was turned away, and is decided again at that time."""
+    people = (*house.policy().principals, EVE)
+    limits = RunLimits(approval_ms=1)
+    asking = house.policy(house.grant(approvers=("eve",)), principals=people, limits=limits)
+    async with house.open(asking, backend=backend) as rt:
+        result = await rt.run(house.sums("1+1"))
+    assert result.steps[0].codes == ("approval_timeout",)
+
+    found = await house.again(asking, backend)
+    assert (found.permitted, found.summary.rejected) == ([False], 0)
+    free = await house.again(house.policy(house.grant(), principals=people), backend)
+    assert free.permitted == [True]
 
 
 # What the log does not hold
