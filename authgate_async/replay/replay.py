@@ -161,7 +161,7 @@ class _Tally:
             ways = frozenset(
                 frozenset(grant.id for grant in chain) & self._ids for chain in support.chains
             )
-            if not support.public and frozenset() not in ways:
+            if not support.public:
                 yield ways
 
     def used(self) -> frozenset[str]:

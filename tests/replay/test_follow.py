@@ -13,7 +13,7 @@ from authgate_async.backends import make_kernel
 from authgate_async.errors import LogCorruptError
 from authgate_async.log.entries import change_of, intent_of
 from authgate_async.log.records import Outcome, Refusal, RunClosed, RunOpened
-from authgate_async.policy import Principal
+from authgate_async.policy import Principal, Resource
 from authgate_async.reference.approvals import approval_statement
 from authgate_async.reference.permit import instance_of
 from authgate_async.reference.signing import Signer
@@ -235,6 +235,26 @@ def test_what_is_denied_anyway_needs_no_arguments(house: House) -> None:
     call = msgspec.structs.replace(CALL, args=b'{"a":1}', requests=requests)
     record = msgspec.structs.replace(_record(house, call), args="")
     assert _again(house.policy(house.grant(other_args="none")), [record]) == [False]
+
+
+def test_a_public_request_leaves_the_doubt_about_another(house: House) -> None:
+    """What everybody may is no reason to deny the rest."""
+    requests = (wire.Request("file", "x", "", 1), *CALL.requests)
+    call = msgspec.structs.replace(CALL, args=b'{"a":1}', requests=requests)
+    record = msgspec.structs.replace(_record(house, call), args="")
+    policy = house.policy(
+        house.grant(other_args="none"), resources=(Resource("file", "x", public=True),)
+    )
+    assert _again(policy, [record]) == [None]
+
+
+def test_an_outcome_behind_its_run_is_settled_all_the_same(house: House) -> None:
+    """A call may take 10 s; this one took a microsecond."""
+    other = _record(house, msgspec.structs.replace(CALL, id="s:0"))
+    policy = house.policy(house.grant(max_wall_us=15_000_000))
+    records = [_record(house, CALL), CLOSED, OUTCOME, other]
+    assert _again(policy, records) == [True, True]
+    assert _again(policy, [*records[:2], other]) == [True, None]
 
 
 def test_an_approval_is_of_arguments_that_must_be_there(house: House) -> None:

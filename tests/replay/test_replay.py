@@ -6,17 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from authgate_async import Policy, Task
+from authgate_async import Policy, Task, tool
 from authgate_async.approvals import sign_approval
 from authgate_async.errors import LogCorruptError, PolicyError, RefusedError
 from authgate_async.launchers.protocol import Limits
 from authgate_async.log.lines import Line
-from authgate_async.policy import Principal, RunLimits, ToolEntry
-from authgate_async.replay.replay import Last
+from authgate_async.log.verify import verify
+from authgate_async.policy import Principal, Resource, RunLimits, ToolEntry
+from authgate_async.replay import replay
+from authgate_async.replay.replay import Last, Least
 from authgate_async.wire import Constraint
 
 if TYPE_CHECKING:
@@ -30,6 +33,12 @@ WITHHELD = (ToolEntry("calculator", record_args="digest"),)
 BOTH = pytest.mark.parametrize("backend", ["rust", "python"])
 CALCULATOR = "compute:calculator"
 SHORT = (Constraint("expression", "max_len", "3"),)
+
+
+@tool(resource="compute:echo", right="read", level="inline")
+async def look() -> str:
+    """Look at something public."""
+    return "seen"
 
 
 @BOTH
@@ -297,6 +306,9 @@ async def test_output_that_nobody_counted_is_not_guessed(house: House) -> None:
     scarce = await house.again(house.policy(house.grant(max_output_bytes=299), limits=limits))
     assert scarce.permitted == [True, True, None]
     assert scarce.summary.undecided == {"budget": 1}
+    # Which of two it rested on, and so what it left in each, is not known.
+    two = (house.grant("a", max_output_bytes=300), house.grant("b", max_output_bytes=300))
+    assert (await house.again(house.policy(*two, limits=limits))).permitted == [True, None, None]
     none = await house.again(house.policy(house.grant(max_output_bytes=99), limits=limits))
     assert none.permitted == [False] * 3
 
@@ -339,6 +351,34 @@ def test_a_log_that_is_replaced_meanwhile_is_refused() -> None:
     last.check(Line(3, "", b"", "a"))
     with pytest.raises(LogCorruptError):
         last.check(Line(3, "", b"", "b"))
+
+
+async def test_only_what_was_verified_is_decided(house: House) -> None:
+    """Not what a runtime added meanwhile, nor another log in its place."""
+    async with house.open(house.policy(house.grant())) as rt:
+        await rt.run(house.sums("1+1", "1+1"))
+    found = await house.again(house.policy(house.grant()))
+    await anyio.to_thread.run_sync(_replay_in_part, house, found.intents[0].number)
+
+
+def _replay_in_part(house: House, until: int) -> None:
+    last, policy = Last(), house.policy(house.grant())
+    verify(house.log, see=lambda line, each: line.number <= until and last.see(line, each))
+    assert replay(house.log, last, policy, "rust", lambda _: None).intents == 1
+    last.see(Line(until, "", b"", "another"), None)  # type: ignore[arg-type]
+    with pytest.raises(LogCorruptError):
+        replay(house.log, last, policy, "rust", lambda _: None)
+
+
+async def test_a_public_read_needs_no_grant(house: House) -> None:
+    """It asks for none in the least set either."""
+    notes = Resource("compute", "echo", public=True)
+    policy = house.policy(house.grant("e", name="echo"), resources=(notes,))
+    async with house.open(policy, tools=(look,)) as rt:
+        await rt.run(Task(agent="bot", steps=({"tool": "look", "args": {}},)))
+    found = await house.again(policy)
+    assert (found.permitted, found.summary.unused) == ([True], ("e",))
+    assert found.summary.least == Least((), "least")
 
 
 async def test_a_policy_that_the_kernel_refuses_is_an_error(house: House) -> None:
