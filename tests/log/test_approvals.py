@@ -147,6 +147,10 @@ FORGERIES: dict[str, tuple[Callable[[Records, Scribe], Records], str]] = {
         lambda story, _: [*story[:PERMITTED], story[GIVEN], *story[PERMITTED:]],
         "the approval of `k` was given before",
     ),
+    "for two permits": (
+        lambda story, _: [*story, story[-6], story[ASKED], *story[PERMITTED:]],
+        NOBODY,
+    ),
     "not in hex": (_unhexed, "its fields cannot be read"),
     "asked of what was permitted": (
         lambda story, _: _asked(story, proof=story[PERMITTED].proof),

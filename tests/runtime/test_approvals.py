@@ -7,13 +7,14 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.from_thread
 import anyio.lowlevel
 import anyio.to_thread
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from authgate_async import Task
+from authgate_async import Task, assembly
 from authgate_async.actors import waiting
 from authgate_async.approvals import WaitingCall, read_approval, sign_approval, write_approval
 from authgate_async.errors import ClosedError, LogUnavailableError, RefusedError, UsageError
@@ -21,6 +22,7 @@ from authgate_async.log.verify import verify
 from authgate_async.log.writer import LogFile
 from authgate_async.messages import GATE_CODES
 from authgate_async.policy.model import RunLimits, ToolEntry
+from authgate_async.reference import ReferenceKernel
 from authgate_async.wire import Grant, Right
 
 if TYPE_CHECKING:
@@ -300,6 +302,42 @@ async def test_a_cancelled_run_leaves_nothing_behind(
     assert (report.bad, report.open_runs) == (None, 0)
 
 
+async def test_a_call_that_is_cancelled_while_it_is_decided_anew(
+    asking: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The decision reaches nobody, nothing runs, and the gate goes on."""
+    decide, scope, over = ReferenceKernel.decide, anyio.CancelScope(), anyio.Event()
+    cancels = iter([scope.cancel])
+
+    def cancelling(kernel: ReferenceKernel, *args: Any) -> bytes:
+        if approved:
+            for cancel in cancels:
+                anyio.from_thread.run_sync(cancel)
+                anyio.from_thread.run(over.wait)
+        return decide(kernel, *args)
+
+    monkeypatch.setattr(ReferenceKernel, "decide", cancelling)
+    crashed: list[object] = []
+    monkeypatch.setattr(assembly._Crashes, "__call__", lambda *told: crashed.append(told))
+    approved = False
+    async with asking(backend="python") as it:
+
+        async def act() -> None:
+            with scope:
+                await it.rt.run(Task(agent="bot", steps=(HI,)))
+            over.set()
+
+        it._group.start_soon(act)
+        await it.waiting()
+        approved = True
+        await it.approve()
+        it.begin()
+        await it.waiting()
+        await it.approve()
+    assert [result.status for result in it.results] == ["done"]
+    assert crashed == []
+
+
 async def test_the_end_of_the_runtime_ends_it(
     runtime: Callable[..., Any], policy: Callable[..., Policy], tmp_path: Path
 ) -> None:
@@ -352,8 +390,7 @@ async def test_while_the_disk_is_full_nothing_is_asked_or_approved(
             await it.approve()
         assert await it.rt.waiting() == (call,)
         full = False
-        with pytest.raises(RefusedError, match="unknown_principal"):
-            await it.rt.grant("machine:nobody", "execute", "compute:echo")
+        await it.rt.run(Task(agent="bot", steps=({"tool": "nonsense"},)))
     assert it.results[0].status == "done"
     assert (await _verified(tmp_path / "log")).bad is None
 

@@ -142,6 +142,14 @@ async def test_what_is_no_approval_is_turned_away(folder: Path, name: str) -> No
     assert refused[0][2].startswith(sentence)
 
 
+async def test_what_cannot_be_removed_is_told_once(folder: Path) -> None:
+    """A folder in a file's place is not told anew at every look."""
+    await (anyio.Path(folder) / f"0{SUFFIX}").mkdir()
+    await anyio.to_thread.run_sync(put, folder, GOOD)
+    _, told = await _served(folder, LogUnavailableError("full"), LogUnavailableError("full"))
+    assert [line[0] for line in told.lines] == ["approval refused", *["approval waits"] * 2]
+
+
 async def test_other_files_are_left_alone(folder: Path) -> None:
     """Drafts and whatever has another name."""
     path = anyio.Path(folder)
