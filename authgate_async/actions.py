@@ -24,10 +24,13 @@ DIGESTED = 10
 """How many fields of an action are digested (`docs/rules.md`, section 3)."""
 
 
-def action_of(step: Propose, bound: Bound, needs: tuple[int, int, int] = (0, 0, 0)) -> Action:
+def action_of(
+    step: Propose, bound: Bound, needs: tuple[int, int, int] = (0, 0, 0), salt: bytes = b""
+) -> Action:
     """Return the action that a step asks for, once its arguments are bound to its tool.
 
-    `needs` is what the call may use at most: microseconds, bytes of output, units of cost.
+    `needs` is what the call may use at most: microseconds, bytes of output, units of cost. `salt`
+    hides the arguments behind their digest; no statement is over it.
     """
     wall_us, output_bytes, cost = needs
     return Action(
@@ -41,6 +44,7 @@ def action_of(step: Propose, bound: Bound, needs: tuple[int, int, int] = (0, 0, 
         wall_us=wall_us,
         output_bytes=output_bytes,
         cost=cost,
+        salt=salt,
     )
 
 

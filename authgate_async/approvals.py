@@ -34,7 +34,8 @@ class WaitingCall(msgspec.Struct, frozen=True, kw_only=True):
 
     `args` is the canonical JSON of its arguments, exactly as the tool would get them. `sentences`
     say which grants ask for the approval; where several do, and nobody is named in all of them, one
-    approval is not enough. `deadline` is in microseconds since the Unix epoch.
+    approval is not enough. `deadline` is in microseconds since the Unix epoch. `salt` is that of the
+    arguments' digest, empty where the log has them in clear; keep it to those who may see them.
     """
 
     action_id: str
@@ -48,6 +49,7 @@ class WaitingCall(msgspec.Struct, frozen=True, kw_only=True):
     sentences: tuple[str, ...]
     deadline: int
     instance: bytes
+    salt: bytes = b""
 
 
 def sign_approval(
@@ -89,6 +91,7 @@ def _digest(call: WaitingCall) -> bytes:
             call.tool,
             call.args.encode(),
             call.requests,
+            salt=call.salt,
         )
     )
 

@@ -27,7 +27,8 @@ from authgate_async.errors import (
     SandboxUnavailableError,
     UsageError,
 )
-from authgate_async.keys import seed_from
+from authgate_async.keeping import keeper_of
+from authgate_async.keys import auditor_from, seed_from
 from authgate_async.launchers.inline import InlineLauncher
 from authgate_async.launchers.jail import JailLauncher
 from authgate_async.launchers.process import ProcessLauncher
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from authgate_async.actors.supervision import Supervisor
     from authgate_async.backends import Backend, Kernel
     from authgate_async.launchers.protocol import Launcher, LayerName, Level
+    from authgate_async.log.keeping import Keeper
     from authgate_async.log.records import Record
     from authgate_async.oplog import Logger
     from authgate_async.planners.protocol import Planner
@@ -83,6 +85,7 @@ class Settings:
     log: Path | None
     durability: Durability
     key: Path | str | bytes | None
+    auditor: Path | str | bytes | None
     max_processes: int | None
     max_calls: int
     grace: float
@@ -121,6 +124,7 @@ class Parts:
         self.launchers = launchers
         self.tools = tools
         self.supervisor_of_all = supervisor_of_all
+        self.keeper: Keeper
         self.log: Ref[Append]
         self.gate: Ref[GateMessage]
         self.supervisor: Ref[SupervisorMessage]
@@ -141,7 +145,7 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> Parts:
     Raises as `Runtime` does on entering.
     """
     # Tools and kernels are imported and keys are read here: that is work for a thread.
-    tools, kernel = await to_thread.run_sync(_tools_and_kernel, settings)
+    tools, kernel, keeper = await to_thread.run_sync(_tools_and_kernel, settings)
     file = await _open_log(settings, kernel, stack)
     launchers = await _launchers(settings, tools, stack)
     supervisor = await stack.enter_async_context(
@@ -149,6 +153,7 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> Parts:
     )
     folders = await to_thread.run_sync(_resolved, settings.policy)
     parts = Parts(kernel, tools, folders, launchers, supervisor)
+    parts.keeper = keeper
     parts.spool = await to_thread.run_sync(_open_spool, settings)
     _start(parts, settings, file)
     await _record_opening(parts, settings, file)
@@ -156,15 +161,17 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> Parts:
     return parts
 
 
-def _tools_and_kernel(settings: Settings) -> tuple[ToolSet, Kernel]:
+def _tools_and_kernel(settings: Settings) -> tuple[ToolSet, Kernel, Keeper]:
     tools = ToolSet((*find_tools(settings.policy), *settings.tools))
+    seed = os.urandom(SEED_BYTES) if settings.key is None else seed_from(settings.key)
     kernel = make_kernel(
         settings.backend,
-        seed=os.urandom(SEED_BYTES) if settings.key is None else seed_from(settings.key),
+        seed=seed,
         entropy=os.urandom(SEED_BYTES),
         permit_ttl=settings.policy.limits.permit_ttl_ms * 1000,
     )
-    return tools, kernel
+    auditor = b"" if settings.auditor is None else auditor_from(settings.auditor)
+    return tools, kernel, keeper_of(tools, settings.policy, seed, auditor)
 
 
 def _resolved(policy: Policy) -> dict[tuple[str, str], str]:
@@ -262,6 +269,7 @@ def _start(parts: Parts, settings: Settings, file: LogFile) -> None:
             launchers=parts.launchers,
             folders=parts.folders,
             limits=limits,
+            keeper=parts.keeper,
             log=log,
             now=now,
             oplog=oplog,
@@ -280,7 +288,7 @@ def _start(parts: Parts, settings: Settings, file: LogFile) -> None:
             log=log,
             supervisor=parts.supervisor,
             owed=owed,
-            withheld=policy.withheld,
+            keeper=parts.keeper,
             now=now,
             oplog=oplog,
             record_timeout=RECORD_SECONDS,
@@ -302,6 +310,7 @@ async def _record_opening(parts: Parts, settings: Settings, file: LogFile) -> No
         parts.kernel,
         backend="python" if isinstance(parts.kernel, ReferenceKernel) else "rust",
         cut_bytes=file.cut_bytes,
+        auditor=parts.keeper.auditor_id,
         layers=tuple(sorted(layers)),
         time=settings.now(),
     )

@@ -1,7 +1,8 @@
-"""Ed25519 key files: a private one that only its owner can read, and its public half beside it.
+"""Key files: a private one that only its owner can read, and its public half beside it.
 
-The private file is PKCS#8 in PEM, not encrypted; the public one is SubjectPublicKeyInfo in PEM, at
-the same path with `.pub` added.
+A key that signs is Ed25519; an auditor's is X25519, and opens what a log has sealed. The private
+file is PKCS#8 in PEM, not encrypted; the public one is SubjectPublicKeyInfo in PEM, at the same
+path with `.pub` added.
 """
 
 from __future__ import annotations
@@ -10,14 +11,24 @@ import os
 import stat
 from hashlib import sha256
 from pathlib import Path
+from typing import Literal
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
 from authgate_async.errors import KeyFileError
 
-__all__ = ["generate", "key_id", "load_public", "load_seed", "seed_from"]
+__all__ = [
+    "auditor_from",
+    "generate",
+    "key_id",
+    "load_auditor",
+    "load_public",
+    "load_seed",
+    "seed_from",
+]
 
 _MAX_BYTES = 4096
 _ID_BYTES = 8
@@ -25,8 +36,16 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 SEED_BYTES = 32
 
+Kind = Literal["signing", "auditor"]
+"""What a key is for: to sign logs, verdicts and actions; to open what is sealed in a log."""
 
-def generate(path: str | os.PathLike[str]) -> bytes:
+_FORMS: dict[Kind, tuple[str, str]] = {
+    "signing": ("Ed25519", ""),
+    "auditor": ("X25519", "--auditor "),
+}
+
+
+def generate(path: str | os.PathLike[str], kind: Kind = "signing") -> bytes:
     """Make a key, write both files, and return the public key, 32 bytes.
 
     The private file has mode 0600. No file is ever overwritten.
@@ -37,7 +56,7 @@ def generate(path: str | os.PathLike[str]) -> bytes:
     private, public = Path(path), _public_path(path)
     if os.path.lexists(public):
         raise KeyFileError(f"{public} is there already; choose another name or move it away")
-    key = Ed25519PrivateKey.generate()
+    key = (X25519PrivateKey if kind == "auditor" else Ed25519PrivateKey).generate()
     _create(private, _private_pem(key), 0o600)
     _create(public, _public_pem(key), 0o644)
     return key.public_key().public_bytes_raw()
@@ -50,14 +69,22 @@ def load_seed(path: str | os.PathLike[str]) -> bytes:
         KeyFileError: The file is missing, is no regular file, can be read by others than its owner,
             or holds something else than an unencrypted Ed25519 key.
     """
-    data = _read(Path(path), private=True)
-    try:
-        key = serialization.load_pem_private_key(data, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise _not_a_key(path, "private key without a passphrase") from error
+    key = _private(path, "signing")
     if not isinstance(key, Ed25519PrivateKey):
-        raise _not_a_key(path, "private key")
+        raise _not_a_key(path, "private key", "signing", key)
     return key.private_bytes_raw()
+
+
+def load_auditor(path: str | os.PathLike[str]) -> X25519PrivateKey:
+    """Return the auditor's private key of a file.
+
+    Raises:
+        KeyFileError: as `load_seed`, of a file with another key than an X25519 one.
+    """
+    key = _private(path, "auditor")
+    if not isinstance(key, X25519PrivateKey):
+        raise _not_a_key(path, "private key", "auditor", key)
+    return key
 
 
 def seed_from(key: str | os.PathLike[str] | bytes) -> bytes:
@@ -73,19 +100,40 @@ def seed_from(key: str | os.PathLike[str] | bytes) -> bytes:
     return key
 
 
+def auditor_from(key: str | os.PathLike[str] | bytes) -> bytes:
+    """Return the auditor's public key that a `.pub` file holds, or that was handed over, 32 bytes.
+
+    Raises:
+        KeyFileError: as `load_public`, or nothing can be sealed to that key.
+    """
+    raw = key if isinstance(key, bytes) else _auditor_public(key)
+    if len(raw) != SEED_BYTES:
+        raise KeyFileError(f"an auditor's key has {SEED_BYTES} bytes, not {len(raw)}")
+    try:
+        # A point of small order agrees on zeros with everybody.
+        X25519PrivateKey.generate().exchange(X25519PublicKey.from_public_bytes(raw))
+    except ValueError as error:
+        advice = "make a key with `authgate keygen --auditor FILE`"
+        raise KeyFileError(f"nothing can be sealed to this auditor's key; {advice}") from error
+    return raw
+
+
+def _auditor_public(path: str | os.PathLike[str]) -> bytes:
+    key = _public(path, "auditor")
+    if not isinstance(key, X25519PublicKey):
+        raise _not_a_key(path, "public key", "auditor", key)
+    return key.public_bytes_raw()
+
+
 def load_public(path: str | os.PathLike[str]) -> bytes:
     """Return the public key of a `.pub` file, 32 bytes.
 
     Raises:
         KeyFileError: The file is missing, is no regular file, or holds something else.
     """
-    data = _read(Path(path), private=False)
-    try:
-        key = serialization.load_pem_public_key(data)
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise _not_a_key(path, "public key") from error
+    key = _public(path, "signing")
     if not isinstance(key, Ed25519PublicKey):
-        raise _not_a_key(path, "public key")
+        raise _not_a_key(path, "public key", "signing", key)
     return key.public_bytes_raw()
 
 
@@ -94,11 +142,26 @@ def key_id(public: bytes) -> str:
     return sha256(public).digest()[:_ID_BYTES].hex()
 
 
+def _private(path: str | os.PathLike[str], kind: Kind) -> object:
+    data = _read(Path(path), private=True)
+    try:
+        return serialization.load_pem_private_key(data, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise _not_a_key(path, "private key without a passphrase", kind) from error
+
+
+def _public(path: str | os.PathLike[str], kind: Kind) -> object:
+    try:
+        return serialization.load_pem_public_key(_read(Path(path), private=False))
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise _not_a_key(path, "public key", kind) from error
+
+
 def _public_path(path: str | os.PathLike[str]) -> Path:
     return Path(f"{os.fspath(path)}.pub")
 
 
-def _private_pem(key: Ed25519PrivateKey) -> bytes:
+def _private_pem(key: Ed25519PrivateKey | X25519PrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
@@ -106,7 +169,7 @@ def _private_pem(key: Ed25519PrivateKey) -> bytes:
     )
 
 
-def _public_pem(key: Ed25519PrivateKey) -> bytes:
+def _public_pem(key: Ed25519PrivateKey | X25519PrivateKey) -> bytes:
     return key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
@@ -150,6 +213,15 @@ def _read(path: Path, *, private: bool) -> bytes:
         os.close(descriptor)
 
 
-def _not_a_key(path: str | os.PathLike[str], what: str) -> KeyFileError:
-    advice = "make one with `authgate keygen FILE`"
-    return KeyFileError(f"{os.fspath(path)} does not hold an Ed25519 {what} in PEM; {advice}")
+def _not_a_key(
+    path: str | os.PathLike[str], what: str, kind: Kind, found: object = None
+) -> KeyFileError:
+    wanted, option = _FORMS[kind]
+    name = f"{os.fspath(path)} does not hold an {wanted} {what} in PEM"
+    other = next((each for each in _FORMS if each != kind and _is(found, each)), None)
+    advice = f"it holds a key of the kind `{other}`; " if other else ""
+    return KeyFileError(f"{name}; {advice}make one with `authgate keygen {option}FILE`")
+
+
+def _is(key: object, kind: Kind) -> bool:
+    return type(key).__name__.startswith(_FORMS[kind][0])

@@ -92,7 +92,7 @@ class Propose(_Message, frozen=True, tag="propose"):
 class Decided(_Message, frozen=True):
     """The recorded decision. `permit` is empty for a denial; `args` is what it is bound to.
 
-    `opened` says whether the run's opening is in the log.
+    `opened` says whether the run's opening is in the log. `salt` is that of their digest, or empty.
     """
 
     action_id: str
@@ -102,6 +102,7 @@ class Decided(_Message, frozen=True):
     sentences: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     opened: bool = True
+    salt: bytes = b""
 
 
 class Apply(_Message, frozen=True, tag="apply"):
@@ -136,6 +137,7 @@ class Execute(_Message, frozen=True, tag="execute"):
     permit: bytes
     tool: str
     args: bytes
+    salt: bytes = b""
 
 
 class Settle(_Message, frozen=True, tag="settle"):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import secrets
 from contextlib import suppress
-from hashlib import sha256
 from typing import TYPE_CHECKING, Literal
 
 import anyio
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from authgate_async.actors.reference import Ref
+    from authgate_async.log.keeping import Keeper
     from authgate_async.messages import (
         Append,
         GateMessage,
@@ -79,6 +79,8 @@ class Timeouts(msgspec.Struct, frozen=True):
     record: float = 60.0
 
 
+_PLANNER_SAID = "the planner failed; what it said may have arguments that are kept off the log"
+
 MAX_STEPS = 1_000
 """Steps of one run: a planner that never ends is ended."""
 
@@ -95,6 +97,7 @@ class RunDriver:
         log: Ref[Append],
         tools: ToolSet,
         now: Callable[[], int],
+        keeper: Keeper,
         oplog: Logger,
         timeouts: Timeouts,
     ) -> None:
@@ -104,12 +107,21 @@ class RunDriver:
         self._log = log
         self._tools = tools
         self._now = now
+        self._keeper = keeper
         self._oplog = oplog
         self._timeouts = timeouts
 
     def open(self, task: Task, kind: str, sign: Sign | None = None) -> Run:
         """Begin a run; nothing happens before it is driven. `sign` is for an agent with a key."""
-        return Run(secrets.token_hex(8), task, kind, self._now(), sign)
+        name = secrets.token_hex(8)
+        opening = RunOpened(
+            run=name,
+            task=task.id,
+            agent=task.agent,
+            intent_digest=self._keeper.intent_digest(name, task.intent),
+            time=self._now(),
+        )
+        return Run(task, kind, sign, opening)
 
     async def drive(self, run: Run) -> None:
         """Take a run to its end and record that; raises only on cancellation, which ends it too."""
@@ -136,6 +148,8 @@ class RunDriver:
             )
             if plan.error:
                 run.end("failed", plan.error)
+                if self._keeper.hides:
+                    run.told = _PLANNER_SAID
                 return
             if not plan.steps:
                 return
@@ -159,7 +173,7 @@ class RunDriver:
             return False
         agent, seq = run.task.agent, len(run.results)
         execution = self._supervisor.ask(
-            Execute(run.id, seq, agent, decided.permit, step.tool, decided.args),
+            Execute(run.id, seq, agent, decided.permit, step.tool, decided.args, decided.salt),
             Finished,
             timeout=self._timeouts.execute,
         )
@@ -202,7 +216,7 @@ class RunDriver:
             agent=run.task.agent,
             status=run.status,
             steps=len(run.results),
-            error=run.error,
+            error=run.told or run.error,
         )
 
 
@@ -220,25 +234,22 @@ class Run:
         "sign",
         "status",
         "task",
+        "told",
     )
 
-    def __init__(self, run: str, task: Task, kind: str, now: int, sign: Sign | None) -> None:
-        self.id = run
+    def __init__(self, task: Task, kind: str, sign: Sign | None, opening: RunOpened) -> None:
+        self.id = opening.run
         self.sign = sign
         self.task = task
         self.kind = kind
         self.results: list[StepResult] = []
         self.status: Status = "done"
         self.error = ""
+        self.told = ""
+        """What the operator is told in the place of `error`."""
         self.executing = False
         self.proposing = False
-        self.opening: RunOpened | None = RunOpened(
-            run=run,
-            task=task.id,
-            agent=task.agent,
-            intent_digest=sha256(task.intent.encode()).hexdigest(),
-            time=now,
-        )
+        self.opening: RunOpened | None = opening
 
     def end(self, status: Status, error: str = "") -> None:
         """Fix how the run ends."""

@@ -81,6 +81,8 @@ class Runtime(Authority):
         durability: when a record counts as written: `fsync` (default), `os`, `memory`.
         key: the signing key, a file made by `authgate keygen` or a seed of 32 bytes; by default a
             new one for this runtime.
+        auditor: the public key that sealed arguments and outputs are encrypted to, a `.pub` file
+            made by `authgate keygen --auditor`, or 32 bytes; needed where a tool seals anything.
         max_processes: tool processes at once (default: the policy's, or twice the cores plus two).
         max_calls: tool calls under way at once, inline ones included.
         grace: seconds (default: the policy's).
@@ -103,6 +105,7 @@ class Runtime(Authority):
         log: Path | str | None = Path("authgate-log"),
         durability: Durability = "fsync",
         key: Path | str | bytes | None = None,
+        auditor: Path | str | bytes | None = None,
         max_processes: int | None = None,
         max_calls: int = 10_000,
         grace: float | None = None,
@@ -118,6 +121,7 @@ class Runtime(Authority):
             log=None if log is None else Path(log),
             durability=durability,
             key=key,
+            auditor=auditor,
             max_processes=(
                 policy.limits.max_processes or None if max_processes is None else max_processes
             ),
@@ -152,6 +156,7 @@ class Runtime(Authority):
             supervisor=parts.supervisor,
             log=parts.log,
             tools=parts.tools,
+            keeper=parts.keeper,
             now=self._settings.now,
             oplog=self._settings.oplog,
             timeouts=Timeouts(approve=self._settings.policy.limits.approval_ms / 1000),

@@ -147,6 +147,8 @@ class Action(_Array, frozen=True):
     64 KiB; the kernel makes their digest. `proof` is empty, or the actor's Ed25519 signature over
     the action's statement (`docs/rules.md`, section 3). What follows it is what the call may use
     at most: it is reserved from the budgets of the grants that permit it, and no digest is over it.
+    `salt` is empty, or 32 bytes that nobody can guess: then the digest of `args` does not tell
+    which of a few they are.
     """
 
     id: str
@@ -162,6 +164,7 @@ class Action(_Array, frozen=True):
     wall_us: _Count = 0
     output_bytes: _Count = 0
     cost: _Count = 0
+    salt: bytes = b""
 
 
 class Verdict(_Array, frozen=True):
@@ -211,11 +214,15 @@ class SignedVerdict(_Array, frozen=True):
 
 
 class Redemption(_Array, frozen=True):
-    """A permit about to be used: the bytes of a `SignedVerdict`, and what it is used for."""
+    """A permit about to be used: the bytes of a `SignedVerdict`, and what it is used for.
+
+    `salt` is that of the action which was permitted.
+    """
 
     permit: bytes
     tool: str
     args: bytes
+    salt: bytes = b""
 
 
 class Redeemed(_Array, frozen=True):

@@ -20,6 +20,7 @@ from authgate_async.actors.waiting import MOST, Call, Waiting
 from authgate_async.errors import ArgumentError, LogUnavailableError
 from authgate_async.log.entries import asked_of, change_of, intent_of
 from authgate_async.log.records import ApprovalAsked, Intent, Rejected
+from authgate_async.log.sealing import Place
 from authgate_async.messages import Applied, Apply, Decided, Pending, Propose, Waits, Withdraw
 from authgate_async.wire import (
     Action,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from authgate_async.actors.reference import Ref
     from authgate_async.backends import Kernel
     from authgate_async.launchers.protocol import Limits
+    from authgate_async.log.keeping import Keeper
     from authgate_async.log.records import Record
     from authgate_async.messages import Append, GateMessage, SupervisorMessage
     from authgate_async.oplog import Logger
@@ -102,9 +104,9 @@ class Gate:
     """The actor; `now` is in microseconds since the Unix epoch.
 
     `limits` are those of each tool's calls: what a call may use is reserved from the budgets of its
-    grants. Of the tools in `withheld` the log keeps no arguments, only their digest. `owed` are
-    records of changes that are in force and not in the log yet; it outlives a crash. A call that
-    needs an approval waits `approval_seconds` for it.
+    grants. `keeper` says what is recorded of a tool's arguments. `owed` are records of changes that
+    are in force and not in the log yet; it outlives a crash. A call that needs an approval waits
+    `approval_seconds` for it.
     """
 
     def __init__(
@@ -116,7 +118,7 @@ class Gate:
         log: Ref[Append],
         supervisor: Ref[SupervisorMessage],
         owed: list[tuple[Record, ...]],
-        withheld: frozenset[str],
+        keeper: Keeper,
         now: Callable[[], int],
         oplog: Logger,
         record_timeout: float,
@@ -128,7 +130,7 @@ class Gate:
         self._log = log
         self._supervisor = supervisor
         self._owed = owed
-        self._withheld = withheld
+        self._keeper = keeper
         self._now = now
         self._oplog = oplog
         self._record_timeout = record_timeout
@@ -188,8 +190,10 @@ class Gate:
 
     def _decision(self, one: _Asked, signed: SignedVerdict, verdict: Verdict) -> _Answer:
         step = one.envelope.message
-        args = self._recorded_args(step, one.args)
-        record = intent_of(signed, verdict, run=step.run, seq=step.seq, args=args)
+        args, sealed = self._recorded_args("intent", one, verdict)
+        record = intent_of(
+            signed, verdict, run=step.run, seq=step.seq, args=args, sealed_args=sealed
+        )
         return _Answer(one.envelope, record, _decided(one, signed, verdict))
 
     def _wait(self, one: _Asked, signed: SignedVerdict, verdict: Verdict) -> _Answer:
@@ -200,14 +204,22 @@ class Gate:
             turned = self._rejected(step, "approvals_full", sentence)
             return _Answer(one.envelope, turned, _rejection(step, turned))
         call = self._waiting.add(one.envelope, one.action, verdict)
-        args = self._recorded_args(step, one.args)
+        args, sealed = self._recorded_args("approval_asked", one, verdict)
         record = asked_of(
-            signed, verdict, run=step.run, seq=step.seq, args=args, deadline=call.until
+            signed,
+            verdict,
+            run=step.run,
+            seq=step.seq,
+            args=args,
+            sealed_args=sealed,
+            deadline=call.until,
         )
         return _Answer(one.envelope, record, Decided(verdict.action_id), call)
 
-    def _recorded_args(self, step: Propose, args: bytes) -> str:
-        return "" if step.tool in self._withheld else args.decode()
+    def _recorded_args(self, kind: str, one: _Asked, verdict: Verdict) -> tuple[str, str]:
+        step = one.envelope.message
+        place = Place(kind, step.run, step.seq, verdict.action_digest.hex())
+        return self._keeper.args(step.tool, one.args, one.action.salt, place)
 
     def _action(self, envelope: Envelope[Propose]) -> _Asked | Rejected:
         """Bind a step to its tool, or turn it away before the kernel sees it."""
@@ -221,9 +233,11 @@ class Gate:
         try:
             bound = tool.bind(step.args)
         except ArgumentError as error:
-            told = _WITHHELD if step.tool in self._withheld else str(error)
+            told = str(error) if self._keeper.of(step.tool).args == "full" else _WITHHELD
             return self._rejected(step, "bad_arguments", told)
-        return _Asked(envelope, action_of(step, bound, self._needs[tool.name]), bound.args)
+        salt = self._keeper.args_salt(step.tool, step.run, step.seq)
+        action = action_of(step, bound, self._needs[tool.name], salt)
+        return _Asked(envelope, action, bound.args)
 
     def _rejected(self, step: Propose, code: str, sentence: str) -> Rejected:
         return Rejected(
@@ -385,6 +399,7 @@ def _decided(one: _Asked, signed: SignedVerdict, verdict: Verdict) -> Decided:
         codes=tuple([code for code, _ in verdict.violations]),
         sentences=tuple([sentence for _, sentence in verdict.violations]),
         warnings=tuple([code for code, _ in verdict.warnings]),
+        salt=one.action.salt,
     )
 
 

@@ -21,6 +21,7 @@ from authgate_async.actors.running import Permit, Running
 from authgate_async.errors import AuthgateError
 from authgate_async.launchers.protocol import Call, Ended, Folder, Usage, cleared
 from authgate_async.log.records import Outcome, Refusal
+from authgate_async.log.sealing import Place
 from authgate_async.messages import Execute, Finished, Settle, Withdraw
 from authgate_async.wire import Redeemed, Redemption, Settlement, SignedVerdict, Verdict
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from authgate_async.actors.reference import Ref
     from authgate_async.backends import Kernel
     from authgate_async.launchers.protocol import Clear, Launcher, LayerName, Level, Limits
+    from authgate_async.log.keeping import Keeper
     from authgate_async.messages import Append, SupervisorMessage
     from authgate_async.oplog import Logger
     from authgate_async.tools.definition import Tool
@@ -76,8 +78,8 @@ def _check(redeemed: Redeemed) -> None:
 class SandboxSupervisor:
     """The actor; at most `size` calls are under way.
 
-    `folders` says where resources lie, `limits` what a call of each tool may use; `now` is in
-    microseconds since the Unix epoch.
+    `folders` says where resources lie, `limits` what a call of each tool may use, `keeper` what is
+    recorded of it; `now` is in microseconds since the Unix epoch.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class SandboxSupervisor:
         launchers: Mapping[Level, Launcher],
         folders: Mapping[tuple[str, str], str],
         limits: Mapping[str, Limits],
+        keeper: Keeper,
         log: Ref[Append],
         now: Callable[[], int],
         oplog: Logger,
@@ -99,6 +102,7 @@ class SandboxSupervisor:
         self._launchers = launchers
         self._folders = folders
         self._limits = limits
+        self._keeper = keeper
         self._now = now
         self._oplog = oplog
         self._size = size
@@ -143,7 +147,7 @@ class SandboxSupervisor:
 
     async def _redeem(self, batch: list[Envelope[Execute]]) -> list[Redeemed]:
         redemptions = [
-            Redemption(message.permit, message.tool, message.args)
+            Redemption(message.permit, message.tool, message.args, message.salt)
             for message in (envelope.message for envelope in batch)
         ]
         return _redeemed(
@@ -266,37 +270,36 @@ class SandboxSupervisor:
         layers: tuple[LayerName, ...],
     ) -> None:
         message = envelope.message
+        digest = permit.action_digest.hex()
+        place = Place("outcome", message.run, message.seq, digest)
         outcome = Outcome(
-            action_digest=permit.action_digest.hex(),
+            action_digest=digest,
             action_id=call.action_id,
             capped=ended.capped,
             cause=ended.cause,
             cpu_us=ended.usage.cpu_us,
-            denials=ended.denials,
-            error=ended.error,
             layers=layers,
             memory_bytes=ended.usage.memory_bytes,
-            result_digest=_hex(ended.result),
             run=message.run,
             seq=message.seq,
-            stderr_digest=_hex(ended.stderr),
-            stdout_digest=_hex(ended.stdout),
             time=self._now(),
             wall_us=ended.usage.wall_us,
+            **self._keeper.outputs(message.tool, ended, place),
         )
         answer = Finished(ended.cause, ended.result, ended.error)
         if permit.budgeted:
             self._recorder.charge(permit.settlement(ended))
         self._recorder.add(envelope, outcome, answer)
         if ended.cause != "returned":
-            self._tell(message, call.action_id, "call failed", ended.cause, ended.error)
+            told = self._keeper.error(message.tool, ended)
+            self._tell(message, call.action_id, "call failed", ended.cause, told)
 
     def _refuse(self, envelope: Envelope[Execute], redeemed: Redeemed) -> None:
         message = envelope.message
         refusal = Refusal(
             action_id=_action_id(message.permit),
             code=redeemed.code,
-            permit_digest=_hex(message.permit),
+            permit_digest=sha256(message.permit).hexdigest(),
             sentence=redeemed.sentence,
             time=self._now(),
         )
@@ -318,13 +321,6 @@ class SandboxSupervisor:
 
     def _crashed(self, error: Exception) -> None:
         self._oplog.error("sandbox supervisor bug", error=f"{type(error).__name__}: {error}")
-
-
-EMPTY = sha256(b"").hexdigest()
-
-
-def _hex(data: bytes) -> str:
-    return sha256(data).hexdigest() if data else EMPTY
 
 
 def _action_id(permit: bytes) -> str:

@@ -56,6 +56,7 @@ class Call(msgspec.Struct, eq=False):
             sentences=tuple([sentence for _, sentence in verdict.violations]),
             deadline=self.until,
             instance=verdict.instance,
+            salt=action.salt,
         )
 
 

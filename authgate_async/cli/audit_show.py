@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from authgate_async.log.lines import Line
 
-__all__ = ["run"]
+__all__ = ["Found", "found_records", "run"]
 
 _COLUMNS = ("index", "time", "run", "agent", "tool", "kind", "what")
 _MICRO = 1_000_000
@@ -32,13 +32,14 @@ _PAUSE = 0.2
 """Seconds between two looks at a log that is followed."""
 
 
-class _Found(NamedTuple):
-    """A record that matches, with whose it is."""
+class Found(NamedTuple):
+    """A record that matches, with whose it is, and the key that its session sealed to."""
 
     line: Line
     record: dict[str, Any]
     agent: str
     tool: str
+    auditor: str
 
 
 class _Whose:
@@ -73,10 +74,10 @@ def run(args: Namespace) -> Exit:
     elif args.part == "tail":
         _tail(args)
     elif args.json:
-        for found in _found(args):
+        for found in found_records(args):
             _print(found, as_json=True)
     else:
-        table(str(args.log), _COLUMNS, map(_row, _found(args)), stderr=False)
+        table(str(args.log), _COLUMNS, map(_row, found_records(args)), stderr=False)
     return Exit.OK
 
 
@@ -89,7 +90,7 @@ def _schema(kind: str | None) -> None:
 
 def _tail(args: Namespace) -> None:
     """Print the last ones, and with `--follow` each that comes, until interrupted."""
-    last: deque[_Found] = deque(maxlen=args.lines)
+    last: deque[Found] = deque(maxlen=args.lines)
 
     def print_last() -> None:
         while last:
@@ -99,22 +100,24 @@ def _tail(args: Namespace) -> None:
         print_last()
         time.sleep(_PAUSE)
 
-    for found in _found(args, wait if args.follow else None):
+    for found in found_records(args, wait if args.follow else None):
         last.append(found)
     print_last()
 
 
-def _print(found: _Found, *, as_json: bool) -> None:
+def _print(found: Found, *, as_json: bool) -> None:
     if as_json:
         print_json({"index": found.line.number, "record": found.record})
     else:
         print_text("\t".join(escape(str(cell)) for cell in _row(found)))
 
 
-def _found(args: Namespace, wait: Callable[[], None] | None = None) -> Iterator[_Found]:
-    whose = _Whose()
+def found_records(args: Namespace, wait: Callable[[], None] | None = None) -> Iterator[Found]:
+    """Yield the records that match all filters; at the log's end `wait` for more, if given."""
+    whose, auditor = _Whose(), ""
     for line in true_lines(log_file(args.log), wait):
         record = msgspec.json.decode(line.record)
+        auditor = record.get("auditor", auditor)
         agent, tool = whose.of(record)
         wanted = ((args.run, _run(record)), (args.agent, agent), (args.tool, tool))
         if (
@@ -123,7 +126,7 @@ def _found(args: Namespace, wait: Callable[[], None] | None = None) -> Iterator[
             and (args.code is None or args.code in _codes(record))
             and _in_time(record, args)
         ):
-            yield _Found(line, record, agent, tool)
+            yield Found(line, record, agent, tool, auditor)
 
 
 def _run(record: dict[str, Any]) -> str:
@@ -148,8 +151,8 @@ def _time(record: dict[str, Any]) -> int | None:
     return None if moment is None else int(moment)
 
 
-def _row(found: _Found) -> tuple[object, ...]:
-    line, record, agent, tool = found
+def _row(found: Found) -> tuple[object, ...]:
+    line, record, agent, tool, _ = found
     moment = _time(record)
     shown = "" if moment is None else _shown(moment)
     what = " ".join(_codes(record)) or ("permitted" if record.get("permitted") else "")

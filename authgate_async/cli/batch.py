@@ -46,7 +46,12 @@ def run(args: Namespace) -> Exit:
     try:
         with results, _progress(len(tasks)) as tally.advance:
             runtime = Runtime(
-                policy, backend=args.backend, log=args.log, key=args.key, approvals=args.approvals
+                policy,
+                backend=args.backend,
+                log=args.log,
+                key=args.key,
+                auditor=args.auditor,
+                approvals=args.approvals,
             )
             body = partial(_run_all, runtime, tasks, args.concurrency, tally)
             on_loop(partial(drained, runtime, body), args.loop)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from pathlib import Path
 
+    from authgate_async.keys import Kind
+
 __all__ = ["run"]
 
 _DISK = (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO)
@@ -22,7 +24,7 @@ _DISK = (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 def run(args: Namespace) -> Exit:
     """Make both files and name them."""
-    public = _generate(args.file)
+    public = _generate(args.file, "auditor" if args.auditor else "signing")
     files = {"private": str(args.file), "public": f"{args.file}.pub"}
     if args.json:
         print_json(files | {"key": public.hex(), "key_id": key_id(public)})
@@ -32,10 +34,10 @@ def run(args: Namespace) -> Exit:
     return Exit.OK
 
 
-def _generate(file: Path) -> bytes:
+def _generate(file: Path, kind: Kind) -> bytes:
     """Tell a disk that takes nothing from a name that is wrong: the one is nobody's bad input."""
     try:
-        return generate(file)
+        return generate(file, kind)
     except (KeyFileError, OSError) as error:
         cause = error.__cause__ if isinstance(error, KeyFileError) else error
         if not isinstance(cause, OSError) or cause.errno not in _DISK:

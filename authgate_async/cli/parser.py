@@ -149,6 +149,8 @@ def _audit(verbs: _Verbs) -> None:
         _verify,
         _show,
         _tail,
+        _open,
+        _claim,
         _complete,
         _checkpoint,
         _prove,
@@ -194,6 +196,31 @@ def _record_options(show: ArgumentParser) -> None:
             f"--{name}", type=_moment, metavar="TIME", help=f"only records {which} then; ISO 8601"
         )
     show.add_argument("--json", action="store_true", help="print one JSON object a record")
+
+
+def _open(parts: _Verbs) -> None:
+    about = "Show what is sealed for the auditor, and hold it against the digests of its record."
+    show = parts.add_parser("open", help="show what is sealed for the auditor", description=about)
+    show.set_defaults(verb="audit_open")
+    show.add_argument(
+        "--key", type=Path, metavar="FILE", required=True, help="the auditor's private key"
+    )
+    _record_options(show)
+
+
+def _claim(parts: _Verbs) -> None:
+    about = (
+        "Check that FILE holds what a record keeps a digest of: the arguments, the result or a "
+        "stream of a call, or the task's sentence of a run."
+    )
+    claim = parts.add_parser("claim", help="hold a text against a digest", description=about)
+    claim.set_defaults(verb="audit_open")
+    claim.add_argument("index", type=_index, metavar="N", help="the record's index, from 0")
+    claim.add_argument("file", type=Path, metavar="FILE", help="the text")
+    _log_argument(claim)
+    claim.add_argument(
+        "--key", type=Path, metavar="FILE", help="the log's private key, which makes its salts"
+    )
 
 
 def _complete(parts: _Verbs) -> None:
@@ -283,9 +310,12 @@ def _approvals(verbs: _Verbs) -> None:
 
 
 def _keygen(verbs: _Verbs) -> None:
-    parser = verbs.add_parser("keygen", help="make an Ed25519 key for signing logs and verdicts")
+    parser = verbs.add_parser("keygen", help="make a key for signing logs and verdicts")
     parser.set_defaults(verb="keygen")
     parser.add_argument("file", type=Path, metavar="FILE", help="private; FILE.pub will be public")
+    parser.add_argument(
+        "--auditor", action="store_true", help="a key that opens what a log has sealed (X25519)"
+    )
     _json_option(parser)
 
 
@@ -334,6 +364,9 @@ def _runtime_options(parser: ArgumentParser) -> None:
         "--approvals", type=Path, metavar="FOLDER", help="take signed approvals from this folder"
     )
     parser.add_argument("--key", type=Path, metavar="FILE", help="the private key that signs")
+    parser.add_argument(
+        "--auditor", type=Path, metavar="FILE.pub", help="the public key that texts are sealed to"
+    )
     _backend_option(parser)
     _json_option(parser)
     parser.add_argument(

@@ -34,7 +34,12 @@ def run(args: Namespace) -> Exit:
     task = Task(args.agent or _only_machine(policy), args.intent)
     configure_log(args.log_level)
     runtime = Runtime(
-        policy, backend=args.backend, log=args.log, key=args.key, approvals=args.approvals
+        policy,
+        backend=args.backend,
+        log=args.log,
+        key=args.key,
+        auditor=args.auditor,
+        approvals=args.approvals,
     )
     result = on_loop(partial(drained, runtime, partial(runtime.run, task)))
     if args.json:

@@ -32,10 +32,17 @@ __all__ = ["CHANGE_FIELDS", "asked_of", "change_from", "change_of", "intent_of",
 
 
 def opening_of(
-    kernel: Kernel, *, backend: str, cut_bytes: int, layers: tuple[str, ...], time: int
+    kernel: Kernel,
+    *,
+    backend: str,
+    cut_bytes: int,
+    layers: tuple[str, ...],
+    time: int,
+    auditor: str = "",
 ) -> LogOpened:
     """Return the record that a session under the key of `kernel` begins with."""
     return LogOpened(
+        auditor=auditor,
         backend=backend,
         cut_bytes=cut_bytes,
         format=FORMAT,
@@ -54,12 +61,13 @@ def intent_of(
     run: str,
     seq: int,
     args: str = "",
+    sealed_args: str = "",
     run_seq: int = 0,
 ) -> Intent:
     """Return the record of a decision; `verdict` is `signed.verdict` decoded.
 
-    `args` is the canonical argument JSON, or empty (the default) to keep only its digest.
-    `run_seq` is left to the writer.
+    `args` is the canonical argument JSON, or empty (the default) to keep only its digest, with or
+    without `sealed_args`, which is for the auditor. `run_seq` is left to the writer.
     """
     return Intent(
         action_digest=verdict.action_digest.hex(),
@@ -81,6 +89,7 @@ def intent_of(
         requests=_requests(verdict),
         run=run,
         run_seq=run_seq,
+        sealed_args=sealed_args,
         sentences=tuple([sentence for _, sentence in verdict.violations]),
         seq=seq,
         tool=verdict.tool,
@@ -95,6 +104,7 @@ def asked_of(
     run: str,
     seq: int,
     args: str,
+    sealed_args: str = "",
     deadline: Big,
     run_seq: int = 0,
 ) -> ApprovalAsked:
@@ -117,6 +127,7 @@ def asked_of(
         requests=_requests(verdict),
         run=run,
         run_seq=run_seq,
+        sealed_args=sealed_args,
         sentences=tuple([sentence for _, sentence in verdict.violations]),
         seq=seq,
         tool=verdict.tool,

@@ -17,6 +17,7 @@ from msgspec import Meta
 from authgate_async.errors import UsageError
 from authgate_async.launchers.protocol import Cause
 from authgate_async.log.lines import Fault
+from authgate_async.redaction import OutputsKept
 
 __all__ = [
     "FORMAT",
@@ -89,9 +90,11 @@ class LogOpened(_Record, frozen=True, kw_only=True, tag="log_opened"):
     """A process began to write; it stands first, and again after each reopening.
 
     `layers` names what holds a tool call on this machine. `cut_bytes` is the length of the torn
-    last line that the process before left behind, 0 for none.
+    last line that the process before left behind, 0 for none. `auditor` names the key that texts
+    are sealed to, as `key_id` does; empty for none.
     """
 
+    auditor: str = ""
     backend: Word
     cut_bytes: Int
     format: Literal["authgate_async log v1"]
@@ -111,7 +114,10 @@ class KeyChanged(_Record, frozen=True, kw_only=True, tag="key_changed"):
 
 
 class RunOpened(_Record, frozen=True, kw_only=True, tag="run_opened"):
-    """A run began. `intent_digest` is the SHA-256 of the task's sentence."""
+    """A run began. `intent_digest` is the SHA-256 of the task's sentence.
+
+    It is salted where arguments of any tool are kept off the log.
+    """
 
     agent: str
     intent_digest: Digest
@@ -125,7 +131,8 @@ class Intent(_Record, frozen=True, kw_only=True, tag="intent"):
     """What the kernel decided about step `seq` of a run, written before anything starts.
 
     Made by `entries.intent_of`. `args` is the canonical argument JSON, or empty where only
-    `args_digest` is kept. Digests, nonce and words are those of the verdict in `proof`.
+    `args_digest` is kept, which is salted then; `sealed_args` has salt and arguments for the
+    auditor, or is empty. Digests, nonce and words are those of the verdict in `proof`.
     """
 
     action_digest: str
@@ -147,6 +154,7 @@ class Intent(_Record, frozen=True, kw_only=True, tag="intent"):
     requests: tuple[Asked, ...]
     run: str
     run_seq: Int = 0
+    sealed_args: str = ""
     sentences: tuple[str, ...]
     seq: Int
     tool: str
@@ -156,9 +164,9 @@ class Intent(_Record, frozen=True, kw_only=True, tag="intent"):
 class ApprovalAsked(_Record, frozen=True, kw_only=True, tag="approval_asked"):
     """Step `seq` of a run waits for a human until `deadline`; nothing else is against it.
 
-    Made by `entries.asked_of`, written before anybody can answer. `args` as in an intent; digests,
-    `approvers`, `instance` and sentences are those of the verdict in `proof`. What comes of it is
-    an intent or a rejection of the same step, or the end of its run.
+    Made by `entries.asked_of`, written before anybody can answer. `args` and `sealed_args` are as
+    in an intent; digests, `approvers`, `instance` and sentences are those of `proof`.
+    What comes of it is an intent or a rejection of the same step, or the end of its run.
     """
 
     action_digest: str
@@ -175,6 +183,7 @@ class ApprovalAsked(_Record, frozen=True, kw_only=True, tag="approval_asked"):
     requests: tuple[Asked, ...]
     run: str
     run_seq: Int = 0
+    sealed_args: str = ""
     sentences: tuple[str, ...]
     seq: Int
     tool: str
@@ -200,6 +209,9 @@ class Outcome(_Record, frozen=True, kw_only=True, tag="outcome"):
     """How the call of a permitted intent ended; fields as in `launchers.protocol.Ended`.
 
     `interrupted` is of a later session: the process died before the outcome was recorded.
+    `outputs` says what is kept of them: with `full` they stand here (`result` as text, the streams
+    in hex), with `checksum` and `full` their digests are plain, otherwise salted, and with `sealed`
+    all of it is in `sealed_outputs`, for the auditor.
     """
 
     action_digest: Digest
@@ -211,11 +223,16 @@ class Outcome(_Record, frozen=True, kw_only=True, tag="outcome"):
     error: str
     layers: tuple[str, ...]
     memory_bytes: Int
+    outputs: OutputsKept = "checksum"
+    result: str = ""
     result_digest: Digest
     run: str
     run_seq: Int = 0
+    sealed_outputs: str = ""
     seq: Int
+    stderr: str = ""
     stderr_digest: Digest
+    stdout: str = ""
     stdout_digest: Digest
     time: Int
     wall_us: Int

@@ -32,6 +32,7 @@ from authgate_async.log.records import (
     RunOpened,
     Sealed,
 )
+from authgate_async.log.sealing import MIN_SEALED
 from authgate_async.reference.tree import root_of
 from authgate_async.wire import SignedVerdict, Verdict
 
@@ -174,6 +175,7 @@ class Rules:
         run.next += 1
         match record:
             case Outcome():
+                _check_outputs(record)
                 _settle(run, record)
                 if run.closed and not run.pending:
                     self._late.pop(record.run, None)
@@ -320,7 +322,13 @@ def _check_intent(record: Intent) -> tuple[SignedVerdict, Verdict]:
     """Hold the record against the verdict that it carries, and return that."""
     signed, verdict = _carried(record)
     told = intent_of(
-        signed, verdict, run=record.run, seq=record.seq, args=record.args, run_seq=record.run_seq
+        signed,
+        verdict,
+        run=record.run,
+        seq=record.seq,
+        args=record.args,
+        sealed_args=record.sealed_args,
+        run_seq=record.run_seq,
     )
     _compare(record, told)
     return signed, verdict
@@ -334,6 +342,7 @@ def _check_asked(record: ApprovalAsked) -> tuple[SignedVerdict, Verdict]:
         run=record.run,
         seq=record.seq,
         args=record.args,
+        sealed_args=record.sealed_args,
         deadline=record.deadline,
         run_seq=record.run_seq,
     )
@@ -364,6 +373,30 @@ def _compare(record: Intent | ApprovalAsked, told: Intent | ApprovalAsked) -> No
         raise Fault("its verdict is about another step")
     if record.args and sha256(record.args.encode()).hexdigest() != record.args_digest:
         raise Fault("its `args` have another digest than `args_digest`")
+    _check_sealed(record.sealed_args, "sealed_args", due=bool(record.sealed_args))
+    if record.args and record.sealed_args:
+        raise Fault("it has its arguments both in clear and sealed")
+
+
+def _check_outputs(record: Outcome) -> None:
+    """Hold what is kept of a call's outputs against the word for it."""
+    _check_sealed(record.sealed_outputs, "sealed_outputs", due=record.outputs == "sealed")
+    shown = (
+        ("result", record.result.encode(), record.result_digest),
+        ("stdout", _unhex(record.stdout, "stdout"), record.stdout_digest),
+        ("stderr", _unhex(record.stderr, "stderr"), record.stderr_digest),
+    )
+    for name, text, digest in shown:
+        if record.outputs == "full" and sha256(text).hexdigest() != digest:
+            raise Fault(f"its `{name}` has another digest than `{name}_digest`")
+        if record.outputs != "full" and text:
+            raise Fault(f"it shows its `{name}`, and says that it has its outputs otherwise")
+
+
+def _check_sealed(sealed: str, name: str, *, due: bool) -> None:
+    """See that there is a sealed text where one is due, as far as that shows without the key."""
+    if due != bool(sealed) or (due and len(_unhex(sealed, name)) < MIN_SEALED):
+        raise Fault(f"its `{name}` is no sealed text, or is there where none is due")
 
 
 def _unhex(text: str, name: str) -> bytes:

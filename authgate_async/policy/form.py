@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from authgate_async.launchers.protocol import LayerName
+from authgate_async.redaction import ArgsKept, OutputsKept
 
 __all__ = [
     "ArgForm",
@@ -114,7 +115,18 @@ Require = Annotated[
     ),
 ]
 RecordArgs = Annotated[
-    Literal["full", "digest"], Meta(description="`full`, or `digest` to keep arguments off the log")
+    ArgsKept,
+    Meta(
+        description="how the log has arguments: `full`, as a salted `digest`, or `sealed` for the "
+        "auditor; by default as the tool declares, else `full`"
+    ),
+]
+RecordOutputs = Annotated[
+    OutputsKept,
+    Meta(
+        description="how the log has outputs: as a plain `checksum`, `full`, as a salted `digest`, "
+        "or `sealed` for the auditor; by default as the tool declares, else `checksum`"
+    ),
 ]
 WallMs = Annotated[int, _count("the wall-clock deadline of a call in milliseconds", _DAY_MS)]
 CpuSeconds = Annotated[int, _count("the processor time of a call in seconds", 86_400)]
@@ -239,7 +251,8 @@ class ToolForm(_Form, frozen=True, kw_only=True):
 
     enabled: Enabled = True
     source: Source | UnsetType = msgspec.field(name="import", default=UNSET)
-    record_args: RecordArgs = "full"
+    record_args: RecordArgs | UnsetType = UNSET
+    record_outputs: RecordOutputs | UnsetType = UNSET
     limits: ToolLimitsForm = ToolLimitsForm()
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from authgate_async.launchers.protocol import LayerName, Limits
+from authgate_async.redaction import ArgsKept, Kept, OutputsKept
 from authgate_async.wire import Change, Declare, Enrol, Grant, Kind, Own, Register
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Policy", "Principal", "Resource", "RunLimits", "ToolEntry"]
 
 _DEFAULT = Limits()
+_KEPT = Kept()
 
 
 class Principal(msgspec.Struct, frozen=True):
@@ -41,15 +43,16 @@ class ToolEntry(msgspec.Struct, frozen=True):
     """One tool of the policy.
 
     `source` is `package.module:attribute` for a tool of the user's own, empty for a built-in one.
-    `limits` has the fields of `Limits` that the policy sets for this tool. `record_args` says
-    whether the log holds its arguments, or their digest only.
+    `limits` has the fields of `Limits` that the policy sets for this tool. `record_args` and
+    `record_outputs` say how the log has them; None leaves that to the tool's declaration.
     """
 
     name: str
     enabled: bool = True
     source: str = ""
     limits: dict[str, int] = {}
-    record_args: Literal["full", "digest"] = "full"
+    record_args: ArgsKept | None = None
+    record_outputs: OutputsKept | None = None
 
 
 class RunLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,10 +108,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             return ToolEntry(tool)
         return next((entry for entry in self.tools if entry.name == tool and entry.enabled), None)
 
-    @property
-    def withheld(self) -> frozenset[str]:
-        """The tools whose arguments are kept off the log."""
-        return frozenset(each.name for each in self.tools or () if each.record_args == "digest")
+    def kept_for(self, tool: str, declared: Kept = _KEPT) -> Kept:
+        """Return what the log keeps of a tool's calls: as the policy says, else as it declares."""
+        entry = self.entry(tool)
+        if entry is None:
+            return declared
+        args, outputs = entry.record_args, entry.record_outputs
+        return Kept(args or declared.args, outputs or declared.outputs)
 
     def limits_for(self, tool: str, declared: Limits = _DEFAULT) -> Limits:
         """Return the limits of a tool's calls, field by field.

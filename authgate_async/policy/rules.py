@@ -342,7 +342,14 @@ class _Builder:
         if name not in BUILT_IN and "import" not in self._raw["tools"][name]:
             remedy = "add `import`, or mend the name"
             self._faults.add(("tools", name), f"{quote(name)} is no built-in tool; {remedy}")
-        return ToolEntry(name, form.enabled, source, _set(form.limits), form.record_args)
+        return ToolEntry(
+            name,
+            form.enabled,
+            source,
+            _set(form.limits),
+            form.record_args or None,
+            form.record_outputs or None,
+        )
 
     def _limits(self) -> RunLimits:
         form = read_table(self._raw.get("limits", {}), LimitsForm, ("limits",), self._faults)

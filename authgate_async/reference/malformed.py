@@ -8,6 +8,7 @@ import msgspec
 
 from authgate_async.reference.constraints.arguments import MAX_ARGS
 from authgate_async.reference.constraints.bounds import flaw
+from authgate_async.reference.digests import SALT_BYTES
 from authgate_async.reference.signing import KEY_BYTES, SIGNATURE_BYTES, is_key
 from authgate_async.wire import (
     FLAGS,
@@ -54,6 +55,8 @@ def in_action(action: Action) -> _Faults:
         yield "`flags` has an unknown flag"
     if len(action.proof) not in {0, SIGNATURE_BYTES}:
         yield f"`proof` must have 0 or {SIGNATURE_BYTES} bytes"
+    if len(action.salt) not in {0, SALT_BYTES}:
+        yield f"`salt` must have 0 or {SALT_BYTES} bytes"
 
 
 def in_names(action: Action) -> _Faults:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from authgate_async.reference.budget import has_budget
 from authgate_async.reference.decoding import decode
+from authgate_async.reference.digests import args_digest
 from authgate_async.reference.signing import Signer, verifies
 from authgate_async.reference.tree import levels, path, root_of
 from authgate_async.wire import Redeemed, Redemption, SignedVerdict, Verdict
@@ -180,5 +181,5 @@ class _Spent:
 
 
 def _is_for(verdict: Verdict, redemption: Redemption) -> bool:
-    digest = sha256(redemption.args).digest()
+    digest = args_digest(redemption.args, redemption.salt)
     return (verdict.tool, verdict.args_digest) == (redemption.tool, digest)

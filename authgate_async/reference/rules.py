@@ -10,6 +10,7 @@ from msgspec.structs import astuple
 
 from authgate_async.reference.chain import Fault, walk
 from authgate_async.reference.constraints.judge import forbidden
+from authgate_async.reference.digests import args_digest
 from authgate_async.reference.malformed import (
     MAX_ENTRIES,
     cut,
@@ -84,12 +85,12 @@ class Answer(NamedTuple):
 
 def action_digest(action: Action) -> bytes:
     """Digest an action without its proof, and with the digest of its arguments for them."""
-    return digest_with(action, sha256(action.args).digest())
+    return digest_with(action, args_digest(action.args, action.salt))
 
 
-def digest_with(action: Action, args_digest: bytes) -> bytes:
+def digest_with(action: Action, digest: bytes) -> bytes:
     """Digest an action of whose arguments only the digest is known."""
-    bare = msgspec.structs.replace(action, args=args_digest, proof=b"")
+    bare = msgspec.structs.replace(action, args=digest, proof=b"")
     return sha256(msgspec.msgpack.encode(astuple(bare)[:_DIGESTED])).digest()
 
 
@@ -107,7 +108,9 @@ def decide(registry: Registry, action: Action, moment: Moment) -> Verdict:
     violations = [("malformed", sentence) for sentence in in_action(action)]
     violations += _flags(action)
     if named:
-        violations += _whole(registry, action, digest)
+        # The actor signs before anybody has drawn a salt.
+        stated = action_digest(msgspec.structs.replace(action, salt=b"")) if action.salt else digest
+        violations += _whole(registry, action, stated)
     violations += [fault for answer in answers for fault in answer.faults]
     permitted = not violations
     confidence = min((answer.confidence for answer in answers), default=0) if permitted else 0
@@ -127,7 +130,7 @@ def decide(registry: Registry, action: Action, moment: Moment) -> Verdict:
         actor=told.actor,
         kind=told.kind,
         tool=told.tool,
-        args_digest=sha256(action.args).digest(),
+        args_digest=args_digest(action.args, action.salt),
         requests=told.requests,
         permitted=permitted,
         violations=tuple(violations),

@@ -12,12 +12,13 @@ from __future__ import annotations
 import contextlib
 import inspect
 from copy import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 
 from authgate_async.errors import ArgumentError, ToolDefinitionError
 from authgate_async.launchers.protocol import Folder, Level, Limits, ToolRef
+from authgate_async.redaction import ArgsKept, Kept, OutputsKept
 from authgate_async.tools.folders import Folders, ToolFailure
 from authgate_async.tools.signature import Signature, check_name, locate, read_signature
 from authgate_async.tools.templates import Claim
@@ -53,6 +54,7 @@ class Tool:
         programs: bool,
         limits: Limits,
         cost: int,
+        kept: Kept,
         ref: ToolRef,
     ) -> None:
         self.name = name
@@ -60,6 +62,7 @@ class Tool:
         self.programs = programs
         self.limits = limits
         self.cost = cost
+        self.kept = kept
         self.ref = ref
         self.claims = claims
         self.function = function
@@ -180,6 +183,8 @@ def tool(
     programs: bool = False,
     limits: Limits = Limits(),  # noqa: B008 - frozen
     cost: int = 0,
+    record_args: ArgsKept = "full",
+    record_outputs: OutputsKept = "checksum",
     name: str | None = None,
     also: tuple[tuple[str, str, str], ...] = (),
 ) -> Callable[[Callable[..., Any]], Tool]:
@@ -189,6 +194,10 @@ def tool(
     parameter and nothing else. `right` is read, write, execute or delegate. `also` has further
     (resource, scope, right) triples, all of which the call needs. `cost` is what a call takes from
     the budgets of its grants, in units of your own. `name` defaults to the function's.
+
+    `record_args` says how the log has the arguments: `full`, as a salted `digest`, or `sealed` for
+    the auditor; `record_outputs` the same of what a call puts out, or `checksum` for plain digests.
+    A policy's word on the tool comes first.
 
     At level `jail` each call runs in a process that can reach what the permit names and nothing
     else; with `programs` it may start programs and further processes there. At level `process` it
@@ -206,6 +215,7 @@ def tool(
             raise ToolDefinitionError(
                 f"a cost of {cost} makes no sense; give a whole number from 0 on"
             )
+        kept = _kept(function.__name__, record_args, record_outputs)
         title = check_name(function.__name__ if name is None else name)
         signature = read_signature(function, title)
         triples = ((resource, scope, right), *also)
@@ -219,7 +229,19 @@ def tool(
             programs=programs,
             limits=limits,
             cost=cost,
+            kept=kept,
             ref=ref,
         )
 
     return decorate
+
+
+def _kept(name: str, args: ArgsKept, outputs: OutputsKept) -> Kept:
+    for given, field, known in (
+        (args, "record_args", ArgsKept),
+        (outputs, "record_outputs", OutputsKept),
+    ):
+        if given not in get_args(known):
+            words = ", ".join(get_args(known))
+            raise ToolDefinitionError(f"`{field}` of `{name}` is {given!r}; write one of {words}")
+    return Kept(args, outputs)

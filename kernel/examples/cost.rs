@@ -44,6 +44,7 @@ fn measure(grants: usize) -> Result<(), KernelError> {
         permit,
         tool: "file_read",
         args: b"{}",
+        salt: &[],
     });
     let uses = encode(&uses.collect::<Vec<_>>());
     let start = Instant::now();
@@ -170,6 +171,7 @@ fn actions(agents: &[String]) -> Vec<u8> {
             wall_us: 0,
             output_bytes: 0,
             cost: 0,
+            salt: &[],
         })
         .collect();
     encode(&actions)

@@ -19,6 +19,7 @@ Record action := Action {
   proof : string;
   proof_size : N;
   digest : string;   (* of id, actor, tool, requests, arguments and what else an approval is of *)
+  salt_size : N;
   needs_wall : N;
   needs_output : N;
   needs_cost : N;
@@ -67,7 +68,8 @@ Definition malformed (a : action) : list fault :=
   ++ unnamed (flat_map in_request (first_requests a))
   ++ flaws [ (entries (governs_humans a), "governs_humans") ]
   ++ unnamed (flat_map (fun human => flaws [(is_name human, "")]) (first_humans a))
-  ++ flaws [ (flags a <? 2 ^ 10, "flags"); ((proof_size a =? 0) || (proof_size a =? 64), "proof") ].
+  ++ flaws [ (flags a <? 2 ^ 10, "flags"); ((proof_size a =? 0) || (proof_size a =? 64), "proof");
+             ((salt_size a =? 0) || (salt_size a =? 32), "salt") ].
 
 (** *** Section 3: the whole action *)
 

@@ -30,7 +30,7 @@ Definition afterwards : registry :=
   Registry people [] [] (grants before ++ [give "more" "ann" "root" 900000 1]) [] 0.
 
 Definition ask (actor : string) (right : N) : action :=
-  Action "a-1" actor "human" "tool" 2 (Some []) [Request "file" "notes" "" right] [] 0 0 "" 0 "d" 0 0 0.
+  Action "a-1" actor "human" "tool" 2 (Some []) [Request "file" "notes" "" right] [] 0 0 "" 0 "d" 0 0 0 0.
 
 (** Whether Bob may read after Ann did. *)
 Definition bob_after_ann (reg : registry) : bool :=

@@ -157,11 +157,12 @@ let action () =
   let proof = text () in
   let proof_size = n () in
   let digest = text () in
+  let salt_size = n () in
   let needs_wall = n () in
   let needs_output = n () in
   let needs_cost = n () in
   { action_id; actor; kind; tool; args_size; args; requests; governs_humans; flags; min_epoch;
-    proof; proof_size; digest; needs_wall; needs_output; needs_cost }
+    proof; proof_size; digest; salt_size; needs_wall; needs_output; needs_cost }
 
 let change = function
   | "enrol" -> let who = pair () in let key = text () in Enrol (who, key, text ())

@@ -12,7 +12,7 @@ use crate::codes::Denial;
 use crate::registry::{Number, Record, Registry, right};
 use crate::rules::no_grant::Justified;
 use crate::rules::{
-    Case, Findings, MAX_ENTRIES, approval, budget, contested_write, forbidden_flag,
+    Case, Digests, Findings, MAX_ENTRIES, approval, budget, contested_write, forbidden_flag,
     identity_mismatch, low_confidence, machine_dominion, malformed, no_grant, unowned_machine,
 };
 use crate::tree::Hash;
@@ -55,10 +55,20 @@ pub(crate) fn decide<'a>(
     moment: Moment<'a>,
     scratch: &mut Writer,
 ) -> Verdict<'a> {
-    let args_digest: Hash = Sha256::digest(action.args).into();
+    let args_digest = args_digest(action.args, action.salt);
     let digest = digest(action, &args_digest, scratch);
+    // The actor signs before anybody has drawn a salt.
+    let stated = if action.salt.is_empty() {
+        digest
+    } else {
+        self::digest(action, &self::args_digest(action.args, &[]), scratch)
+    };
     let held = (&*stores.ledger, &*stores.approvals);
-    let case = Case::new(registry, held, action, &digest, moment.now);
+    let digests = Digests {
+        action: &digest,
+        stated: &stated,
+    };
+    let case = Case::new(registry, held, action, digests, moment.now);
     let mut findings = Findings::default();
     let flaws = malformed::in_action(action, |flaw| findings.deny(Denial::Malformed, flaw));
     let is_malformed = !findings.violations.is_empty();
@@ -140,6 +150,19 @@ fn names<'a>(registry: &'a Registry, numbers: &[Number]) -> Vec<&'a str> {
         }
     }
     names
+}
+
+/// The digest of arguments; a salt keeps it from telling which of a few they are.
+pub(crate) fn args_digest(args: &[u8], salt: &[u8]) -> Hash {
+    let plain = Sha256::digest(args);
+    if salt.is_empty() {
+        return plain.into();
+    }
+    let salted = Sha256::new()
+        .chain_update(b"authgate_async arguments v1\0")
+        .chain_update(salt)
+        .chain_update(plain);
+    salted.finalize().into()
 }
 
 /// The action's digest, as section 3 of the rules has it.

@@ -10,7 +10,7 @@ use crate::approval::Approvals;
 use crate::budget::Ledger;
 use crate::codec::{MAX_INT, Writer};
 use crate::codes::Refusal;
-use crate::decide::{Moment, Stores, decide};
+use crate::decide::{Moment, Stores, args_digest, decide};
 use crate::error::KernelError;
 use crate::permit::{Batch, Seal, verified};
 use crate::redeem::{Seals, Spent};
@@ -273,7 +273,7 @@ fn unfit(verdict: &Verdict<'_>, redemption: &Redemption<'_>, now: u64) -> Option
     if !verdict.permitted {
         return Some((Refusal::Denied, format!("action `{id}` was denied")));
     }
-    let digest = Sha256::digest(redemption.args);
+    let digest = args_digest(redemption.args, redemption.salt);
     if verdict.tool != redemption.tool || verdict.args_digest.as_ref() != digest.as_slice() {
         let sentence = "the permit is for another call than the one it came with";
         return Some((Refusal::Mismatch, sentence.to_owned()));
@@ -404,6 +404,7 @@ mod tests {
             wall_us: 0,
             output_bytes: 0,
             cost: 0,
+            salt: &[],
         };
         let Ok(signed) = kernel.decide(&encode(&vec![action]), 0, &[0; 32]) else {
             panic!("deciding takes no seal")
@@ -415,6 +416,7 @@ mod tests {
             permit,
             tool: "t",
             args: &[],
+            salt: &[],
         };
         assert_eq!(
             kernel.redeem(&encode(&vec![use_up]), 0),

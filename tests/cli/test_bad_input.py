@@ -241,7 +241,7 @@ def test_a_disk_that_takes_no_key_is_told(
 ) -> None:
     """A read-only or full disk is nobody's bad input; `keygen` says what to do."""
 
-    def fail(_path: object) -> None:
+    def fail(*_: object) -> None:
         cause = OSError(errno.EROFS, "Read-only file system")
         if wrapped:
             raise KeyFileError("k cannot be written") from cause

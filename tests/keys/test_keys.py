@@ -12,7 +12,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, x25519
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from authgate_async.errors import KeyFileError
-from authgate_async.keys import generate, key_id, load_public, load_seed
+from authgate_async.keys import (
+    auditor_from,
+    generate,
+    key_id,
+    load_auditor,
+    load_public,
+    load_seed,
+)
 from authgate_async.reference import ReferenceKernel
 
 PEM, PKCS8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
@@ -87,13 +94,22 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
         generate(tmp_path / "none" / "key")
 
 
+def test_an_auditors_key_that_was_made_is_read_back(path: Path) -> None:
+    """Both halves, from files that are as guarded as those of a key that signs."""
+    public = generate(path, "auditor")
+    assert load_auditor(path).public_key().public_bytes_raw() == public
+    assert auditor_from(f"{path}.pub") == auditor_from(public) == public
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o610, 0o644, 0o666])
 def test_a_key_that_others_can_reach_is_refused(path: Path, mode: int) -> None:
     """Any bit for group or others, with the command that mends it."""
     generate(path)
     path.chmod(mode)
-    with pytest.raises(KeyFileError, match=f"run `chmod 600 {path}`"):
-        load_seed(path)
+    for load in (load_seed, load_auditor):
+        with pytest.raises(KeyFileError, match=f"run `chmod 600 {path}`"):
+            load(path)
 
 
 def test_a_public_key_may_be_read_by_all(path: Path) -> None:
@@ -103,7 +119,7 @@ def test_a_public_key_may_be_read_by_all(path: Path) -> None:
     assert load_public(f"{path}.pub") == public
 
 
-@pytest.mark.parametrize("load", [load_seed, load_public])
+@pytest.mark.parametrize("load", [load_seed, load_public, load_auditor, auditor_from])
 def test_what_is_no_regular_file_is_refused(tmp_path: Path, load: object) -> None:
     """Folders and FIFOs are refused at once, without waiting for a writer."""
     assert callable(load)
@@ -113,7 +129,7 @@ def test_what_is_no_regular_file_is_refused(tmp_path: Path, load: object) -> Non
             load(tmp_path / name)
 
 
-@pytest.mark.parametrize("load", [load_seed, load_public])
+@pytest.mark.parametrize("load", [load_seed, load_public, load_auditor, auditor_from])
 def test_a_missing_file_is_told(path: Path, load: object) -> None:
     """With the command that makes one."""
     assert callable(load)
@@ -156,6 +172,29 @@ def test_the_halves_are_not_mistaken_for_each_other(path: Path) -> None:
         load_seed(public)
     with pytest.raises(KeyFileError, match="does not hold an Ed25519 public key"):
         load_public(path)
+
+
+@pytest.mark.parametrize("data", [v for k, v in WRONG.items() if "use" not in k])
+def test_what_is_no_auditors_key_is_refused(path: Path, data: bytes) -> None:
+    """Whatever stands in the file: one sentence with the path, and the command that makes one."""
+    _write(path, data)
+    with pytest.raises(KeyFileError, match=r"not hold an X25519 private key.*keygen --auditor"):
+        load_auditor(path)
+    with pytest.raises(KeyFileError, match=r"not hold an X25519 public key.*keygen --auditor"):
+        auditor_from(path)
+
+
+def test_a_key_of_the_other_kind_is_told_as_such(tmp_path: Path) -> None:
+    """A key that signs is no auditor's, and the other way round."""
+    for kind in ("signing", "auditor"):
+        generate(tmp_path / kind, kind)  # type: ignore[arg-type]
+    signing, auditor = tmp_path / "signing", tmp_path / "auditor"
+    for load, suffix in ((load_auditor, ""), (auditor_from, ".pub")):
+        with pytest.raises(KeyFileError, match=r"it holds a key of the kind `signing`"):
+            load(f"{signing}{suffix}")  # type: ignore[operator]
+    for read, suffix in ((load_seed, ""), (load_public, ".pub")):
+        with pytest.raises(KeyFileError, match=r"it holds a key of the kind `auditor`"):
+            read(f"{auditor}{suffix}")
 
 
 def test_a_public_key_of_another_curve_is_refused(path: Path) -> None:

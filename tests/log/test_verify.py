@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -85,6 +86,13 @@ def moved(index: int, to: int) -> Callable[[Records], Records]:
     return forge
 
 
+NOTHING = sha256(b"").hexdigest()
+FULL = {
+    "outputs": "full",
+    "result_digest": NOTHING,
+    "stdout_digest": NOTHING,
+    "stderr_digest": NOTHING,
+}
 FORGERIES = {
     "no_opening": (without(0), 0, "does not begin with `log_opened`"),
     "key_id": (changed(0, key_id="0" * 16), 0, "`key_id` is not that"),
@@ -107,6 +115,17 @@ FORGERIES = {
     "signature": (proof(signature="00" * 64), 6, "does not verify"),
     "signature_hex": (proof(signature="AB" * 64), 6, "`proof` is not what"),
     "args": (changed(6, args="{}"), 6, "another digest"),
+    "args_twice": (changed(6, sealed_args="00" * 48), 6, "both in clear and sealed"),
+    "args_unsealed": (changed(6, args="", sealed_args="00" * 47), 6, "`sealed_args` is no sealed"),
+    "args_sealed_hex": (changed(6, args="", sealed_args="x" * 96), 6, "`sealed_args` is not hex"),
+    "result": (changed(7, outputs="full", result="1"), 7, "`result` has another digest"),
+    "stdout": (changed(7, **FULL, stdout="31"), 7, "`stdout` has another digest"),
+    "stderr": (changed(7, **FULL, stderr="31"), 7, "`stderr` has another digest"),
+    "stream_hex": (changed(7, **FULL, stderr="x"), 7, "`stderr` is not hex"),
+    "result_shown": (changed(7, result="1"), 7, "it shows its `result`, and says"),
+    "stdout_shown": (changed(7, outputs="digest", stdout="31"), 7, "it shows its `stdout`"),
+    "outputs_unsealed": (changed(7, outputs="sealed"), 7, "`sealed_outputs` is no sealed text"),
+    "outputs_sealed_too": (changed(7, sealed_outputs="00" * 48), 7, "there where none is due"),
     "seal_time": (changed(13, time=0), 14, "another root than the records before it"),
     "seal_nodes": (changed(13, nodes="00" * 64), 13, "other nodes than the tree"),
     "seal_alone": (moved(13, 14), 13, "over 14 records, not over 13"),

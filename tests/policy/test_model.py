@@ -12,6 +12,7 @@ from authgate_async.launchers.protocol import Limits
 from authgate_async.policy import Policy, Problem, RunLimits, ToolEntry, schema
 from authgate_async.policy.problems import escape, quote
 from authgate_async.policy.tools import find_tools
+from authgate_async.redaction import Kept
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +52,16 @@ def test_the_most_special_limit_wins(
     policy = Policy(limits=RunLimits(tool=Limits(wall_ms=7)), tools=(ToolEntry("t", limits=entry),))
     limits = policy.limits_for("t", declared)
     assert (limits.wall_ms, limits.cpu_seconds) == expected
+
+
+def test_the_policys_word_on_records_comes_before_the_tools() -> None:
+    """Each of the two by itself; without any word the log has arguments, and sums of outputs."""
+    entry = ToolEntry("t", record_args="sealed")
+    declared = Kept("digest", "digest")
+    assert Policy(tools=(entry,)).kept_for("t", declared) == Kept("sealed", "digest")
+    assert Policy(tools=(ToolEntry("t"),)).kept_for("t", declared) == declared
+    assert Policy().kept_for("t", declared) == declared
+    assert Policy().kept_for("t") == Kept("full", "checksum")
 
 
 MODULE = """

@@ -101,6 +101,7 @@ ACTION_FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "min_epoch": epoch,
     "proof": st.sampled_from([bytes(64), b"x"]),
     "cost": st.integers(0, 3),
+    "salt": st.sampled_from([bytes(32), b"s"]),
 }
 READER = Action("x", "b", "machine", "t", ARGS, (Request("f", "a", "a", 1),))
 actions = _varied(READER, ACTION_FIELDS)
@@ -189,7 +190,11 @@ class Twins:
         """Take one step of a program."""
         if op == "redeem":
             permits = [self.permits[-1 - index % len(self.permits)] for index in items]
-            items = [Redemption(permit, "t", ARGS) for permit in permits]
+            salts = [b"", b"", b"", bytes(32)]
+            items = [
+                Redemption(permit, "t", ARGS, salts[index % 4])
+                for permit, index in zip(permits, items, strict=True)
+            ]
         if op == "settle":
             self.call(op, encode([self._settlement(*item) for item in items]))
             return

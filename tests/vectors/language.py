@@ -200,9 +200,11 @@ def use(
     tool: str = TOOL,
     args: bytes = ARGS,
     alter: Callable[[bytes], bytes] = bytes,
+    *,
+    salt: bytes = b"",
 ) -> Callable[[Past], Redemption]:
     """Redeem what deciding step `step` said of its action `place`, with its bytes altered."""
-    return lambda past: Redemption(alter(past[step][place]), tool, args)
+    return lambda past: Redemption(alter(past[step][place]), tool, args, salt)
 
 
 def altered(**fields: object) -> Callable[[bytes], bytes]:

@@ -148,6 +148,9 @@ class Drawer(RegistryDrawer):
     def _other_proof(self) -> bytes:
         return self._rng.choice((b"x", bytes(64), bytes(65)))
 
+    def _other_salt(self) -> bytes:
+        return self._rng.choice((bytes(32), bytes(32), b"s" * 32, b"s", bytes(33)))
+
     def _other_cost(self) -> int:
         return self._rng.choice((4, 5, NO_LIMIT))
 
@@ -215,5 +218,5 @@ class Drawer(RegistryDrawer):
 
 _ACTION_FIELDS = (
     "id", "actor", "kind", "tool", "args", "requests", "governs_humans", "flags", "min_epoch",
-    "min_epoch", "min_epoch", "proof", "cost", "actor",
+    "min_epoch", "min_epoch", "proof", "cost", "actor", "salt",
 )  # fmt: skip

@@ -44,7 +44,7 @@ class Run:
         self._kernel = ENGINES[engine](SEED, ENTROPY, ttl)
         self._permits: list[SignedVerdict] = []
         self._verdicts: list[Verdict] = []
-        self._args: list[bytes] = []
+        self._args: list[tuple[bytes, bytes]] = []
 
     def take(self, step: Step) -> bytes:
         """Make one call; give the bytes that it answers with."""
@@ -61,7 +61,8 @@ class Run:
         permits = _signed.decode(answer)
         self._permits += permits
         self._verdicts += [_verdict.decode(permit.verdict) for permit in permits]
-        self._args += [item.action.args for item in step.items if isinstance(item, Act)]
+        acts = [item.action for item in step.items if isinstance(item, Act)]
+        self._args += [(action.args, action.salt) for action in acts]
 
     def _item(self, item: Any) -> Any:
         match item:
@@ -71,7 +72,7 @@ class Run:
                 return self._approve(item)
             case int():
                 permit = _encode(self._permits[item])
-                return Redemption(permit, self._verdicts[item].tool, self._args[item])
+                return Redemption(permit, self._verdicts[item].tool, *self._args[item])
             case End():
                 nonce = self._verdicts[item.verdict].nonce
                 return Settlement(nonce, item.redeemed, item.started, *item.used)

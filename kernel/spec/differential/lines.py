@@ -191,5 +191,6 @@ class Writer:
             "act", *map(text, names), str(len(it.args)), json_of(it.args),
             " ".join(map(",".join, parts)), _texts(it.governs_humans),
             str(it.flags), str(it.min_epoch), text(item.signer), size, digest,
+            str(len(it.salt)),
             str(it.wall_us), str(it.output_bytes), str(it.cost),
         ]  # fmt: skip

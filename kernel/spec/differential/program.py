@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from authgate_async.reference.digests import args_digest
+
 if TYPE_CHECKING:
     from authgate_async.wire import Action, Change
 
@@ -38,7 +40,7 @@ class Act:
         """What the digest of the action is over."""
         it = self.action
         requests = tuple(msgspec.structs.astuple(request) for request in it.requests)
-        flat = (it.id, it.actor, it.kind, it.tool, sha256(it.args).digest(), requests)
+        flat = (it.id, it.actor, it.kind, it.tool, args_digest(it.args, it.salt), requests)
         return (*flat, it.governs_humans, it.flags, it.min_epoch, b"")
 
     def signed(self) -> Action:
@@ -47,7 +49,9 @@ class Act:
             return self.action
         proof = bytes(PROOF_BYTES)
         if self.signer in SECRETS:
-            digest = sha256(msgspec.msgpack.encode(self.digested)).digest()
+            # The actor signs before anybody has drawn a salt.
+            stated = Act(msgspec.structs.replace(self.action, salt=b"")).digested
+            digest = sha256(msgspec.msgpack.encode(stated)).digest()
             proof = SECRETS[self.signer].sign(b"authgate_async action v1\x00" + digest)
         return msgspec.structs.replace(self.action, proof=proof)
 

@@ -209,6 +209,7 @@ fn action(action: &document::Action) -> Action<'_> {
         wall_us: 0,
         output_bytes: 0,
         cost: 0,
+        salt: &[],
     }
 }
 

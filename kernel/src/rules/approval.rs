@@ -12,7 +12,7 @@ use crate::words::principal;
 fn asking(case: &Case<'_>, links: &Links) -> impl Iterator<Item = (Number, Option<Given>)> {
     links.iter().filter_map(|number| {
         let approvers = case.registry.approvers(number)?;
-        Some((number, case.approvals.of(case.digest, approvers, case.now)))
+        Some((number, case.approvals.of(case.digests.action, approvers, case.now)))
     })
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn tell(case: &Case<'_>, number: Number, findings: &mut Findings) {
         Denial::ApprovalRequired,
         format!(
             "grant `{id}` requires an approval of digest {} by {}",
-            hex(case.digest),
+            hex(case.digests.action),
             names.join(" or ")
         ),
     );

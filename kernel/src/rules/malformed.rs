@@ -77,6 +77,10 @@ pub(crate) fn in_action(action: &Action<'_>, mut tell: impl FnMut(String)) -> Fl
         "proof",
         (![0, 64].contains(&action.proof.len())).then_some("must have 0 or 64 bytes"),
     );
+    note(
+        "salt",
+        (![0, 32].contains(&action.salt.len())).then_some("must have 0 or 32 bytes"),
+    );
     if flaws.names {
         flaws.requests = u64::MAX;
     }

@@ -37,13 +37,22 @@ pub(crate) mod unowned_machine;
 /// How many requests and governed humans an action has at most.
 pub(crate) const MAX_ENTRIES: usize = 64;
 
+/// What stands for an action.
+#[derive(Clone, Copy)]
+pub(crate) struct Digests<'a> {
+    /// In its verdict.
+    pub(crate) action: &'a Hash,
+    /// In what the actor's proof is over.
+    pub(crate) stated: &'a Hash,
+}
+
 /// One action, and what every rule needs to know about it.
 pub(crate) struct Case<'a> {
     pub(crate) registry: &'a Registry,
     pub(crate) ledger: &'a Ledger,
     pub(crate) approvals: &'a Approvals,
     pub(crate) action: &'a Action<'a>,
-    pub(crate) digest: &'a Hash,
+    pub(crate) digests: Digests<'a>,
     pub(crate) now: u64,
     /// `None` if it is malformed.
     pub(crate) kind: Option<Kind>,
@@ -57,7 +66,7 @@ impl<'a> Case<'a> {
         registry: &'a Registry,
         (ledger, approvals): (&'a Ledger, &'a Approvals),
         action: &'a Action<'a>,
-        digest: &'a Hash,
+        digests: Digests<'a>,
         now: u64,
     ) -> Self {
         let kind = Kind::parse(action.kind);
@@ -67,7 +76,7 @@ impl<'a> Case<'a> {
             ledger,
             approvals,
             action,
-            digest,
+            digests,
             now,
             kind,
             actor,

@@ -50,6 +50,8 @@ positional! {
         output_bytes: u64,
         /// What it costs.
         cost: u64,
+        /// Empty, or 32 bytes that hide the arguments behind their digest.
+        salt: &'a [u8],
     }
 }
 
@@ -146,6 +148,8 @@ positional! {
         tool: &'a str,
         /// The argument bytes that it is used for.
         args: &'a [u8],
+        /// The salt of their digest.
+        salt: &'a [u8],
     }
 }
 

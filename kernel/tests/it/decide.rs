@@ -263,7 +263,7 @@ fn a_principal_with_a_key_signs_each_action() {
     // The statement is over the first ten fields.
     let mut encoded = encode(&digested);
     encoded[0] = 0x9a;
-    let digest = Sha256::digest(&encoded[..encoded.len() - 3]).into();
+    let digest = Sha256::digest(&encoded[..encoded.len() - 5]).into();
     let proof = Statement::action(&digest).sign(&key);
     assert!(world.permits(&of_kay(&proof)));
     let told = |proof: &[u8]| world.violations(&of_kay(proof))[0].1.clone();

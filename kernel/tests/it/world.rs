@@ -108,7 +108,13 @@ impl World {
     }
 
     pub(crate) fn redeem_for(&self, permit: &[u8], tool: &str, args: &[u8], now: u64) -> String {
-        let redemption = Redemption { permit, tool, args };
+        let salt = &[];
+        let redemption = Redemption {
+            permit,
+            tool,
+            args,
+            salt,
+        };
         let answer = self.kernel.redeem(&encode(&vec![redemption]), now).unwrap();
         let answer: Vec<Redeemed<'_>> = decode(&answer).unwrap();
         answer[0].code.to_string()
@@ -170,5 +176,6 @@ pub(crate) fn action(scope: &str, right: u64) -> Action<'_> {
         wall_us: 0,
         output_bytes: 0,
         cost: 0,
+        salt: &[],
     }
 }

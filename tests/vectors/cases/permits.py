@@ -36,6 +36,7 @@ SEED = Ed25519PrivateKey.from_private_bytes(b"\x01" * 32)
 
 OTHER_KERNEL = Ed25519PrivateKey.from_private_bytes(b"\x99" * 32)
 FORGED = "permit_forged"
+SALT = b"s" * 32
 
 
 def _batch(size: int) -> Deciding:
@@ -81,6 +82,12 @@ def _with_verdict(**fields: object) -> Callable[[bytes], bytes]:
         return msgspec.msgpack.encode(msgspec.structs.replace(outer, verdict=wrong))
 
     return alter
+
+
+def _salted(name: str, code: str, salt: bytes, args: bytes = ARGS) -> Case:
+    """A permit whose arguments have a salt, used with these; then as it was meant."""
+    uses = [(use(args=args, salt=salt), code), (use(salt=SALT), "" if code else "permit_replayed")]
+    return case(f"a salted permit {name}", given(grant()), permit(act(salt=SALT)), redeem(*uses))
 
 
 def _ending(name: str, last: int, *steps: Step) -> Case:
@@ -136,6 +143,13 @@ def _flip(data: bytes) -> bytes:
 
 
 CASES = [
+    _salted("with its salt", "", SALT),
+    _salted("without its salt", "permit_mismatch", b""),
+    _salted("with another salt", "permit_mismatch", b"t" * 32),
+    _salted("with a shorter salt", "permit_mismatch", SALT[:31]),
+    _salted("with a byte of its arguments as salt", "permit_mismatch", SALT + ARGS[:1], ARGS[1:]),
+    _salted("with other arguments", "permit_mismatch", SALT, b"{}"),
+    _misused("with a salt that it has not", "permit_mismatch", salt=SALT),
     *(_whole_batch(size) for size in (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 17)),
     case("two equal actions in a batch get permits of their own", given(grant()),
          Deciding((Expected(act()), Expected(act()))), redeem((use(0, 0), ""), (use(0, 1), ""))),

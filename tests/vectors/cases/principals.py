@@ -4,7 +4,7 @@ from hashlib import sha256, sha512
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from language import Case, act, ask, case, change, deny, given, grant, permit
+from language import ARGS, Case, act, ask, case, change, deny, given, grant, permit
 
 from authgate_async.wire import FLAGS, Action, Enrol, Own
 
@@ -42,6 +42,16 @@ def _signed_without_randomness() -> Action:
     hashed = sha512(IDENTITY + PUBLIC + b"authgate_async action v1\x00" + digest).digest()
     s = int.from_bytes(hashed, "little") * int.from_bytes(expanded, "little") % ORDER
     return _with_proof(IDENTITY + s.to_bytes(32, "little"))
+
+
+def _signed_with_its_salt() -> Action:
+    salt = b"s" * 32
+    args = sha256(ARGS).digest()
+    salted = sha256(b"authgate_async arguments v1\x00" + salt + args).digest()
+    fields = msgspec.structs.astuple(act(actor="signer", args=salted))[:10]
+    digest = sha256(msgspec.msgpack.encode(fields)).digest()
+    proof = KEY.sign(b"authgate_async action v1\x00" + digest)
+    return act(actor="signer", proof=proof, salt=salt)
 
 
 SIGNED = _signed(act(actor="signer"))
@@ -93,6 +103,8 @@ CASES = [
     case("names are not case-folded", given(grant()),
          deny(act(actor="Bot"), "unowned_machine", "identity_mismatch", "no_grant")),
     _keyed("a valid one", SIGNED),
+    _keyed("made before there was a salt", msgspec.structs.replace(SIGNED, salt=b"s" * 32)),
+    _keyed("over the salted digest", _signed_with_its_salt(), "identity_mismatch"),
     _keyed("none", _with_proof(b""), "identity_mismatch"),
     _keyed("of another key", _signed(act(actor="signer"), OTHER), "identity_mismatch"),
     _keyed("of another action", msgspec.structs.replace(SIGNED, id="a-2"), "identity_mismatch"),

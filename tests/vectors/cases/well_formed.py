@@ -108,6 +108,8 @@ CASES = [
     _malformed("proof has 1 byte", proof=b"p"),
     _malformed("proof has 63 bytes", proof=b"p" * 63),
     _malformed("proof has 65 bytes", proof=b"p" * 65),
+    *(_malformed(f"salt has {length} bytes", salt=b"s" * length) for length in (1, 31, 33, 64)),
+    case("a salt has 32 bytes", given(grant()), permit(act(salt=b"s" * 32))),
     _governed("alice", ""),
     _governed(LONG),
     _governed("ali\x9bce"),
