@@ -62,6 +62,8 @@ class Keeper:
     def __init__(self, kept: Mapping[str, Kept], key: bytes, auditor: bytes = b"") -> None:
         self._kept = kept
         self._key = key
+        # Not even the log's own key may lead to the salts of what is sealed.
+        self._own = os.urandom(SALT_BYTES)
         self._auditor = X25519PublicKey.from_public_bytes(auditor) if auditor else None
         self._hides_args = any(each.args != "full" for each in kept.values())
 
@@ -87,8 +89,8 @@ class Keeper:
             case "digest":
                 return derived_salt(self._key, "arguments", run, seq)
             case "sealed":
-                # Not even the log's own key may lead to it.
-                return os.urandom(SALT_BYTES)
+                # The same when a step is proposed again, so that an approval is of its digest.
+                return derived_salt(self._own, "arguments", run, seq)
 
     def args(self, tool: str, args: bytes, salt: bytes, place: Place) -> tuple[str, str]:
         """Return what an intent has of its arguments: in clear, and sealed."""

@@ -12,7 +12,10 @@ use crate::words::principal;
 fn asking(case: &Case<'_>, links: &Links) -> impl Iterator<Item = (Number, Option<Given>)> {
     links.iter().filter_map(|number| {
         let approvers = case.registry.approvers(number)?;
-        Some((number, case.approvals.of(case.digests.action, approvers, case.now)))
+        Some((
+            number,
+            case.approvals.of(case.digests.action, approvers, case.now),
+        ))
     })
 }
 

@@ -34,6 +34,10 @@ fn impostor(case: &Case<'_>) -> Option<String> {
             who()
         ));
     }
-    let proven = signing::verifies(key, &Statement::action(case.digests.stated), case.action.proof);
+    let proven = signing::verifies(
+        key,
+        &Statement::action(case.digests.stated),
+        case.action.proof,
+    );
     (!proven).then(|| format!("the proof of {} does not verify", who()))
 }

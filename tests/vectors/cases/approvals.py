@@ -71,9 +71,12 @@ def _both(*codes: str) -> Deciding:
 ROOT = grant("root", "rd", holder="alice", kind="human", approvers=("ann",))
 CHILD = grant("child", parent="root")
 OWN = changed_grant(CHILD, approvers=("eve",))
+SALT = b"s" * 32
 OTHER = act(args=b'{"path":"b"}')
 
 CASES = [
+    _under("an approval is of the salted digest", change(approval(act(salt=SALT))),
+           deny(act(), MISSING), deny(act(salt=b"t" * 32), MISSING), permit(act(salt=SALT))),
     _under("without an approval", deny(act(), MISSING)),
     _under("with one", change(approval()), permit(act())),
     _under("a permit that rests on one is redeemed as any", change(approval()), permit(act()),
