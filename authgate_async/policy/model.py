@@ -110,7 +110,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     def kept_for(self, tool: str, declared: Kept = _KEPT) -> Kept:
         """Return what the log keeps of a tool's calls: as the policy says, else as it declares."""
-        entry = self.entry(tool)
+        # Also of one that is off here: it may have been handed to the runtime.
+        entry = next((each for each in self.tools or () if each.name == tool), None)
         if entry is None:
             return declared
         args, outputs = entry.record_args, entry.record_outputs
