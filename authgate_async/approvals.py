@@ -34,8 +34,9 @@ class WaitingCall(msgspec.Struct, frozen=True, kw_only=True):
 
     `args` is the canonical JSON of its arguments, exactly as the tool would get them. `sentences`
     say which grants ask for the approval; where several do, and nobody is named in all of them, one
-    approval is not enough. `deadline` is in microseconds since the Unix epoch. `salt` is that of the
-    arguments' digest, empty where the log has them in clear; keep it to those who may see them.
+    approval is not enough. `deadline` is in microseconds since the Unix epoch. `salt` is of the
+    digest of the arguments, empty where the log has these in clear; who may not see them may not
+    have it.
     """
 
     action_id: str
