@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from authgate_async.batch import Batch
     from authgate_async.errors import AuthgateError
     from authgate_async.launchers.protocol import Limits
+    from authgate_async.log.rotation import Rotation
     from authgate_async.planners.protocol import Planner, Step, StepResult, Task
     from authgate_async.planners.rule_planner import RulePlanner
     from authgate_async.planners.scripted import ScriptedPlanner
@@ -32,6 +33,7 @@ _HOMES = {
     "Limits": "launchers.protocol",
     "Planner": "planners.protocol",
     "Policy": "policy",
+    "Rotation": "log.rotation",
     "RulePlanner": "planners.rule_planner",
     "RunResult": "runs",
     "Runtime": "runtime",
@@ -52,6 +54,7 @@ __all__ = [
     "Limits",
     "Planner",
     "Policy",
+    "Rotation",
     "RulePlanner",
     "RunResult",
     "Runtime",

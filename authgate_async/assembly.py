@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from authgate_async.launchers.protocol import Launcher, LayerName, Level
     from authgate_async.log.keeping import Keeper
     from authgate_async.log.records import Record
+    from authgate_async.log.rotation import Rotation
     from authgate_async.oplog import Logger
     from authgate_async.planners.protocol import Planner
     from authgate_async.policy.model import Policy
@@ -84,6 +85,7 @@ class Settings:
     backend: Backend
     log: Path | None
     durability: Durability
+    rotation: Rotation
     key: Path | str | bytes | None
     auditor: Path | str | bytes | None
     max_processes: int | None
@@ -184,7 +186,9 @@ async def _open_log(settings: Settings, kernel: Kernel, stack: AsyncExitStack) -
         await to_thread.run_sync(
             _keep_apart, "log", settings.log, settings.policy, "change what is recorded of it"
         )
-    file = await to_thread.run_sync(LogFile.open, settings.log, durability, kernel)
+    file = await to_thread.run_sync(
+        LogFile.open, settings.log, durability, kernel, settings.rotation, _Kept(settings.oplog)
+    )
 
     async def close() -> None:
         with anyio.CancelScope(shield=True):
@@ -242,6 +246,16 @@ def _require(layers: Sequence[LayerName], tool: Tool, launcher: Launcher) -> Non
             f"the policy requires {', '.join(missing)}, which a call of `{tool.name}` at level "
             f"`{tool.level}` does not have here; `authgate doctor` tells what this machine can do"
         )
+
+
+class _Kept:
+    """Tells the operator of a file of the log that retention could not remove."""
+
+    def __init__(self, oplog: Logger) -> None:
+        self._oplog = oplog
+
+    def __call__(self, sentence: str) -> None:
+        self._oplog.error("log file kept", error=sentence)
 
 
 class _Crashes:

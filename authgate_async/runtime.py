@@ -22,6 +22,7 @@ from authgate_async.errors import (
     TaskError,
     UsageError,
 )
+from authgate_async.log.rotation import Rotation
 from authgate_async.messages import Applied, Apply, Pending, Waits
 from authgate_async.planners.protocol import Task
 from authgate_async.planners.rule_planner import RulePlanner
@@ -79,6 +80,7 @@ class Runtime(Authority):
         backend: which kernel decides: `rust` (default), `python`, or `auto`.
         log: the folder of the log (default `authgate-log`); None keeps none, for tests.
         durability: when a record counts as written: `fsync` (default), `os`, `memory`.
+        rotation: when the log begins another file and removes old ones (default: the policy's).
         key: the signing key, a file made by `authgate keygen` or a seed of 32 bytes; by default a
             new one for this runtime.
         auditor: the public key that sealed arguments and outputs are encrypted to, a `.pub` file
@@ -104,6 +106,7 @@ class Runtime(Authority):
         backend: Backend = "rust",
         log: Path | str | None = Path("authgate-log"),
         durability: Durability = "fsync",
+        rotation: Rotation | None = None,
         key: Path | str | bytes | None = None,
         auditor: Path | str | bytes | None = None,
         max_processes: int | None = None,
@@ -120,6 +123,7 @@ class Runtime(Authority):
             backend=backend,
             log=None if log is None else Path(log),
             durability=durability,
+            rotation=Rotation(**policy.log) if rotation is None else rotation,
             key=key,
             auditor=auditor,
             max_processes=(

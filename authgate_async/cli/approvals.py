@@ -14,7 +14,6 @@ from authgate_async.cli.exits import Exit
 from authgate_async.cli.output import json_text, print_json, print_text, say, write_line
 from authgate_async.errors import UsageError
 from authgate_async.log.asked import questions
-from authgate_async.log.reading import log_file
 from authgate_async.policy.problems import escape, quote
 from authgate_async.spool import put
 from authgate_async.wire import Right
@@ -32,7 +31,7 @@ _MICRO = 1_000_000
 
 def run(args: Namespace) -> Exit:
     """List the calls that wait, or approve one."""
-    found = questions(log_file(args.log), time.time_ns() // 1000)
+    found = questions(args.log, time.time_ns() // 1000)
     if args.part == "sign":
         _sign(args, found)
     elif args.json:

@@ -86,7 +86,8 @@ def tell_bad(report: Report) -> Exit:
     """Say which record of a log is bad, and what to do."""
     bad = report.bad
     if bad is not None:
-        say(f"{report.path}: record {bad.index} at byte {bad.offset}: {bad.problem}; {bad.remedy}")
+        place = f"{bad.file or report.path}: record {bad.index} at byte {bad.offset}"
+        say(f"{place}: {bad.problem}; {bad.remedy}")
     return Exit.BAD_INPUT
 
 
@@ -103,6 +104,8 @@ def _tell(report: Report) -> None:
         f"the log holds: {report.records} records, {report.sessions} sessions, {report.runs} runs"
     )
     print_text(f"key {report.key} ({'given' if report.key_given else 'named by the log itself'})")
+    for first, end in report.removed:
+        print_text(f"records {first} to {end - 1} were removed by retention; their hashes hold")
     for count, what in (
         (report.open_runs, "runs have no closing record"),
         (report.without_outcome, "permits have no outcome"),

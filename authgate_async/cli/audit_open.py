@@ -14,7 +14,7 @@ from authgate_async.keys import key_id, load_auditor, load_seed
 from authgate_async.log.keeping import salts_key
 from authgate_async.log.lines import Fault
 from authgate_async.log.opening import Clear, claims, clear_of
-from authgate_async.log.reading import log_file, true_lines
+from authgate_async.log.reading import true_lines
 from authgate_async.policy.problems import escape
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _public(seed: bytes) -> str:
 def _record(args: Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the opening of the session that a record is of, and the record."""
     session: dict[str, Any] = {}
-    for line in true_lines(log_file(args.log)):
+    for line in true_lines(args.log):
         record = msgspec.json.decode(line.record)
         if record["kind"] == "log_opened":
             session = record

@@ -31,7 +31,10 @@ def run(args: Namespace) -> Exit:
     size, left_out = export_tiles(args.log, args.tiles)
     say(f"{size} entries are under the checkpoint in {args.tiles}")
     if left_out:
-        say(f"note: {left_out} entry bundles are left out: they have a record of over 65535 bytes")
+        say(
+            f"note: {left_out} entry bundles are left out: they have a record of over 65535 bytes, "
+            "or one that was removed"
+        )
     return Exit.OK
 
 

@@ -14,7 +14,7 @@ import msgspec
 from authgate_async.cli.exits import Exit
 from authgate_async.cli.output import print_json, print_text, table
 from authgate_async.errors import UsageError
-from authgate_async.log.reading import log_file, true_lines
+from authgate_async.log.reading import true_lines
 from authgate_async.log.schemas import schemas
 from authgate_async.policy.problems import escape, quote
 
@@ -54,7 +54,7 @@ class _Whose:
         agent, tool = self._actions.get(action, (self._runs.get(run, ""), ""))
         agent, tool = record.get("agent") or agent, record.get("tool") or tool
         match record["kind"]:
-            case "run_opened":
+            case "run_opened" | "run_carried":
                 self._runs[run] = agent
             case "run_closed":
                 self._runs.pop(run, None)
@@ -115,7 +115,7 @@ def _print(found: Found, *, as_json: bool) -> None:
 def found_records(args: Namespace, wait: Callable[[], None] | None = None) -> Iterator[Found]:
     """Yield the records that match all filters; at the log's end `wait` for more, if given."""
     whose, auditor = _Whose(), ""
-    for line in true_lines(log_file(args.log), wait):
+    for line in true_lines(args.log, wait):
         record = msgspec.json.decode(line.record)
         auditor = record.get("auditor", auditor)
         agent, tool = whose.of(record)

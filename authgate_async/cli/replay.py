@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from authgate_async.cli.audit import tell_bad
 from authgate_async.cli.exits import Exit
 from authgate_async.cli.output import print_json, print_text, table
+from authgate_async.errors import UsageError
 from authgate_async.keys import load_public
 from authgate_async.log.verify import verify
 from authgate_async.policy import load
@@ -37,6 +38,11 @@ def run(args: Namespace) -> Exit:
     report = verify(args.log, load_public(args.key) if args.key else None, see=last.see)
     if not report.ok:
         return tell_bad(report)
+    if report.removed:
+        raise UsageError(
+            f"{report.path} cannot be decided again: what it says of its first "
+            f"{report.removed[-1][1]} records was removed; put the files back that you kept of them"
+        )
     see = partial(_tell, as_json=args.json)
     summary = replay(args.log, last, policy, args.backend, see)
     if args.json:

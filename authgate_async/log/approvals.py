@@ -20,9 +20,14 @@ __all__ = ["Approvals"]
 
 
 class Approvals:
-    """Takes the changes of one session in order, and holds its permits against them."""
+    """Takes the changes of one session in order, and holds its permits against them.
 
-    def __init__(self) -> None:
+    Of a session whose beginning was removed (`partial`), what rests on humans and grants that were
+    named there is left to the signed verdicts: the kernel knew them.
+    """
+
+    def __init__(self, *, partial: bool = False) -> None:
+        self._partial = partial
         self._keys: dict[str, bytes] = {}
         self._asking: dict[str, frozenset[str]] = {}
         self._given: dict[bytes, list[Approve]] = {}
@@ -46,7 +51,8 @@ class Approvals:
 
     def _approved(self, approval: Approve) -> None:
         key = self._keys.get(approval.approver, b"")
-        if not verifies(key, approval_statement(approval), approval.signature):
+        unknown = self._partial and approval.approver not in self._keys
+        if not unknown and not verifies(key, approval_statement(approval), approval.signature):
             raise Fault(f"the approval of `{approval.approver}` is not signed with their key")
         if (approval.approver, approval.nonce) in self._used:
             raise Fault(f"the approval of `{approval.approver}` was given before")

@@ -46,23 +46,24 @@ class _Seen(msgspec.Struct, frozen=True, gc=False):
 _seen = msgspec.json.Decoder(_Seen).decode
 
 
-def questions(file: Path, now: int) -> list[Question]:
+def questions(log: Path, now: int) -> list[Question]:
     """Return what waits at `now`, in microseconds, in the order in which it was asked.
 
     Reads the log once, without checking signatures; the call's own digest says whether what it
     shows is what would run.
 
     Raises:
+        UsageError: there is no log.
         LogCorruptError: a line is damaged or out of its place.
         LogUnavailableError: the log cannot be read.
     """
     table = _Table()
-    for line in true_lines(file):
+    for line in true_lines(log):
         try:
             table.take(line)
         except (Fault, msgspec.MsgspecError, ValueError) as error:
             raise LogCorruptError(
-                f"{file}: record {line.number}: {error}; "
+                f"{log}: record {line.number}: {error}; "
                 "find out what was changed with `authgate audit verify`"
             ) from error
     return [one for one in table.questions() if now < one.call.deadline]

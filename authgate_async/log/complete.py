@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from authgate_async.log.numbering import NOT_USED
 from authgate_async.log.records import (
     ApprovalAsked,
     Intent,
@@ -11,10 +12,10 @@ from authgate_async.log.records import (
     Record,
     Refusal,
     Rejected,
+    RunCarried,
     RunClosed,
     RunOpened,
 )
-from authgate_async.log.recovery import NOT_USED
 
 if TYPE_CHECKING:
     from authgate_async.log.lines import Line
@@ -34,6 +35,7 @@ class RunStory:
         self._run = run
         self._open = 0
         self._due: set[str] = set()
+        self._earlier = 0
         self.records: list[int] = []
 
     def take(self, line: Line, record: Record) -> None:
@@ -43,12 +45,21 @@ class RunStory:
                 self.records.append(line.number)
                 if record.code in NOT_USED:
                     self._due.discard(record.action_id)
+        elif isinstance(record, RunCarried):
+            self._take_up(record)
         elif (
             isinstance(record, RunOpened | Intent | ApprovalAsked | Rejected | Outcome | RunClosed)
             and record.run == self._run
         ):
             self.records.append(line.number)
             self._follow(record)
+
+    def _take_up(self, record: RunCarried) -> None:
+        """Go on with a run whose records so far were removed."""
+        if record.run == self._run and not self.records:
+            self._earlier = record.next
+            self._open = 1 - record.closed
+            self._due = {action_id for _, action_id, _, unused in record.due if not unused}
 
     def _follow(self, record: Record) -> None:
         match record:
@@ -65,9 +76,15 @@ class RunStory:
 
     def lacks(self, report: Report) -> list[str]:
         """Return what may be missing, a sentence each; `report` is that of the verification."""
+        removed = ", ".join(f"{first} to {end - 1}" for first, end in report.removed)
         if not self.records:
-            return ["the log has no record of it; see the ids with `authgate audit show`"]
+            gone = f", unless it is among records {removed}, which were removed" if removed else ""
+            return [f"the log has no record of it{gone}; see the ids with `authgate audit show`"]
         found = []
+        if self._earlier:
+            found.append(
+                f"its first {self._earlier} are among records {removed}, which were removed"
+            )
         if self._open:
             found.append("it has no closing record: it still runs, or the log was cut")
         if self._due and not report.sealed:

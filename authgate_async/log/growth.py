@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from authgate_async.backends import compact_range
 from authgate_async.log.lines import FIRST, Fault, make_line
-from authgate_async.log.notes import check_note, make_note, origin_of
+from authgate_async.log.notes import check_note, make_note, origin_of, read_note
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -71,6 +71,10 @@ class End:
         """Go on behind a line that was read."""
         self._pass(line.sum)
 
+    def skip(self, sum_: str) -> None:
+        """Go on behind a line of which only the `sum` is left."""
+        self._pass(sum_)
+
     def sign(self, signer: Signer) -> str:
         """Return a checkpoint over all lines so far."""
         size, root, origin = self.count, self.tree.root(), self.origin
@@ -79,7 +83,12 @@ class End:
 
     def check(self, note: str, key: bytes) -> None:
         """Raise `Fault` unless this is the checkpoint over all lines so far, and of this key."""
-        found = check_note(note, key)
+        check_note(note, key)
+        self.check_root(note)
+
+    def check_root(self, note: str) -> None:
+        """Raise `Fault` unless this is a checkpoint over all lines so far, whoever signed it."""
+        found = read_note(note)
         if found.origin != self.origin:
             raise Fault(f"the checkpoint is of the log `{found.origin}`, not of `{self.origin}`")
         if found.size != self.count:

@@ -12,7 +12,7 @@ from authgate_async.backends import make_kernel
 from authgate_async.errors import UsageError
 from authgate_async.keys import key_id
 from authgate_async.log.entries import opening_of
-from authgate_async.log.reading import log_file, true_lines
+from authgate_async.log.reading import true_lines
 from authgate_async.log.records import KeyChanged
 from authgate_async.log.writer import LogFile
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["hand_over"]
 
-_OPENED = b'"kind":"log_opened"'
+_OPENED = (b'"kind":"log_opened"', b'"kind":"segment_opened"')
 
 
 def hand_over(folder: Path, seed: bytes, public_key: bytes) -> None:
@@ -52,9 +52,9 @@ def hand_over(folder: Path, seed: bytes, public_key: bytes) -> None:
 
 def _last_key(folder: Path) -> bytes:
     last = b""
-    for line in true_lines(log_file(folder)):
-        if _OPENED in line.record:
+    for line in true_lines(folder):
+        if any(mark in line.record for mark in _OPENED):
             record = msgspec.json.decode(line.record)
-            if record["kind"] == "log_opened":
+            if record["kind"] in {"log_opened", "segment_opened"}:
                 last = bytes.fromhex(record["public_key"])
     return last

@@ -6,7 +6,7 @@ them; and it refuses what would make the log fail its own verification.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -16,18 +16,27 @@ from authgate_async.log.records import (
     Intent,
     Outcome,
     Record,
+    Refusal,
     Rejected,
+    RunCarried,
     RunClosed,
     RunOpened,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-__all__ = ["MAX_LATE", "Numbering", "Place", "Places"]
+__all__ = ["MAX_LATE", "NOT_USED", "Due", "Numbering", "Place", "Places"]
 
 MAX_LATE = 65_536
 """How many closed runs are remembered for the outcomes that they still owe."""
+
+
+NOT_USED = frozenset({"permit_expired", "permit_stale"})
+"""Refusals after which a permit can never have started anything."""
+
+Due = tuple[str, str, int, Literal[0, 1]]
+"""A permit without an outcome: action digest, action id, `seq`, and 1 if it was never used."""
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):
@@ -35,8 +44,10 @@ class Place(msgspec.Struct, frozen=True, gc=False):
 
     next: int = 0
     steps: int = 0
-    due: int = 0
+    due: tuple[Due, ...] = ()
     closed: bool = False
+    agent: str = ""
+    next_seq: int = 0
 
 
 _OF_A_RUN = (ApprovalAsked, Intent, Outcome, RunClosed, RunOpened, Rejected)
@@ -81,8 +92,23 @@ class Numbering:
         """What was staged and not kept was not written."""
         self._staged = {}
 
+    def carried(self) -> Iterator[RunCarried]:
+        """Yield where each run stands, as it is written where a file of the log begins."""
+        for run, place in (*self._open.items(), *self._late.items()):
+            yield RunCarried(
+                agent=place.agent,
+                closed=1 if place.closed else 0,
+                due=place.due,
+                next=place.next,
+                next_seq=place.next_seq,
+                run=run,
+                steps=place.steps,
+            )
+
     def _number(self, record: Record, mine: Places) -> Record:
         if not isinstance(record, _OF_A_RUN):
+            if isinstance(record, Refusal) and record.code in NOT_USED:
+                self._refused(record.action_id, mine)
             return record
         place = self._find(record.run, mine)
         if isinstance(record, RunOpened):
@@ -91,13 +117,20 @@ class Numbering:
             place = Place()
         elif place is None or (place.closed and not isinstance(record, Outcome)):
             raise UsageError(f"run `{record.run}` is not open; record its opening first")
-        if isinstance(record, Outcome) and not place.due:
+        if isinstance(record, Outcome) and not _owed(place, record):
             raise UsageError(f"run `{record.run}` owes no outcome; record the intent first")
         after = _after(place, record)
         mine[record.run] = None if after.closed and not after.due else after
         if isinstance(record, RunClosed):
             return msgspec.structs.replace(record, run_seq=place.next, steps=place.steps)
         return msgspec.structs.replace(record, run_seq=place.next)
+
+    def _refused(self, action: str, mine: Places) -> None:
+        """Note that a permit was never used; its run owes the outcome as before."""
+        run = action.rpartition(":")[0]
+        if (place := self._find(run, mine)) is not None:
+            due = tuple((*d[:3], 1) if d[1] == action else d for d in place.due)
+            mine[run] = msgspec.structs.replace(place, due=due)
 
     def _find(self, run: str, mine: Places) -> Place | None:
         if run in mine:
@@ -107,13 +140,23 @@ class Numbering:
         return self._open.get(run) or self._late.get(run)
 
 
+def _owed(place: Place, outcome: Outcome) -> bool:
+    return any(due[0] == outcome.action_digest for due in place.due)
+
+
 def _after(place: Place, record: Record) -> Place:
+    next_, steps, due, closed, agent, next_seq = msgspec.structs.astuple(place)
     match record:
         case Intent():
-            return Place(place.next + 1, place.steps + 1, place.due + record.permitted)
+            if record.permitted:
+                due = (*due, (record.action_digest, record.action_id, record.seq, 0))
+            return Place(next_ + 1, steps + 1, due, closed, agent, record.seq + 1)
         case Rejected():
-            return Place(place.next + 1, place.steps + 1, place.due)
+            return Place(next_ + 1, steps + 1, due, closed, agent, record.seq + 1)
         case Outcome():
-            return Place(place.next + 1, place.steps, place.due - 1, place.closed)
+            left = tuple([each for each in due if each[0] != record.action_digest])
+            return Place(next_ + 1, steps, left, closed, agent, next_seq)
+        case RunOpened():
+            return Place(next_ + 1, steps, due, closed, record.agent, next_seq)
         case _:
-            return Place(place.next + 1, place.steps, place.due, isinstance(record, RunClosed))
+            return Place(next_ + 1, steps, due, isinstance(record, RunClosed), agent, next_seq)

@@ -14,7 +14,7 @@ from authgate_async.backends import compact_range
 from authgate_async.errors import UsageError
 from authgate_async.log.lines import Fault, Line, leaf_of, line_of
 from authgate_async.log.notes import Note, b64, check_note, unb64
-from authgate_async.log.reading import last_checkpoint, log_file, true_lines
+from authgate_async.log.reading import all_sums, last_checkpoint
 from authgate_async.reference.tree import root_of
 
 if TYPE_CHECKING:
@@ -43,12 +43,11 @@ def prove(log: Path, index: int) -> str:
     Reads the log twice, in memory that does not grow with it.
 
     Raises:
-        UsageError: There is no log, or the record is under no checkpoint.
+        UsageError: There is no log, or the record is under no checkpoint, or was removed.
         LogCorruptError: A line is damaged or out of its place.
         LogUnavailableError: The log cannot be read.
     """
-    file = log_file(log)
-    size, note = last_checkpoint(file)
+    size, note = last_checkpoint(log)
     if not 0 <= index < size:
         raise UsageError(
             f"record {index} is under no checkpoint; there are records 0 to {size - 1}"
@@ -56,14 +55,22 @@ def prove(log: Path, index: int) -> str:
     spans = siblings(index, size)
     nodes = [compact_range() for _ in spans]
     leaf = b""
-    for line in true_lines(file):
-        if line.number == index:
-            leaf = leaf_of(line)
+    for number, (sum_, line) in enumerate(all_sums(log)):
+        if number == index:
+            leaf = _leaf_there(line, index)
         for (begin, end), node in zip(spans, nodes, strict=True):
-            if begin <= line.number < end:
-                node.push(bytes.fromhex(line.sum))
+            if begin <= number < end:
+                node.push(bytes.fromhex(sum_))
     path = "".join(f"{b64(node.root())}\n" for node in nodes)
     return f"{_HEAD}\nextra {b64(leaf)}\nindex {index}\n{path}\n{note}"
+
+
+def _leaf_there(line: Line | None, index: int) -> bytes:
+    if line is None:
+        raise UsageError(
+            f"record {index} was removed by retention; put its file back, from where you keep it"
+        )
+    return leaf_of(line)
 
 
 def siblings(index: int, size: int) -> list[tuple[int, int]]:

@@ -2,46 +2,26 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
-from authgate_async.errors import LogCorruptError, LogUnavailableError, UsageError
+from authgate_async.errors import LogCorruptError, UsageError
 from authgate_async.log.growth import End
 from authgate_async.log.lines import MAX_LINE, Fault, Line, read_line
-from authgate_async.log.records import Checkpoint, decode_record
-from authgate_async.log.storage import LOG_NAME
+from authgate_async.log.records import CHECKPOINT_START, Checkpoint, decode_record
+from authgate_async.log.segments import HashPart, LogFiles, readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-__all__ = ["last_checkpoint", "log_file", "opened", "take", "true_lines"]
+    from authgate_async.log.segments import LinePart
 
-_CHECKPOINT = b'{"kind":"checkpoint",'
+__all__ = ["all_sums", "last_checkpoint", "take", "true_lines"]
+
 _TORN = (
     "if its writer still runs, verify again; if it was killed, opening the log for writing cuts "
     "the rest of this line, which was never acknowledged"
 )
-
-
-def log_file(path: Path) -> Path:
-    """Return the file of a log, given that or its folder; raises `UsageError` if there is none."""
-    file = path / LOG_NAME if path.is_dir() else path
-    if not file.is_file():
-        raise UsageError(f"there is no log at {file}; name the folder that holds its {LOG_NAME}")
-    return file
-
-
-@contextmanager
-def opened(file: Path) -> Iterator[BinaryIO]:
-    """Open a log for reading; raises `LogUnavailableError` if it cannot be read."""
-    try:
-        with file.open("rb") as stream:
-            yield stream
-    except OSError as error:
-        raise LogUnavailableError(
-            f"the log {file} cannot be read: {error.strerror}; see to its permissions"
-        ) from error
 
 
 def take(stream: BinaryIO, end: End) -> Line | None:
@@ -61,50 +41,75 @@ def take(stream: BinaryIO, end: End) -> Line | None:
     return line
 
 
-def true_lines(file: Path, wait: Callable[[], None] | None = None) -> Iterator[Line]:
+def true_lines(log: Path, wait: Callable[[], None] | None = None) -> Iterator[Line]:
     """Yield the lines of a log, up to a torn last one; then `wait` for more, if it is given.
 
+    What retention removed is passed over.
+
     Raises:
-        LogCorruptError: A line is damaged or out of its place.
+        UsageError: There is no log.
+        LogCorruptError: A line is damaged or out of its place, or a file is gone.
         LogUnavailableError: The log cannot be read.
     """
-    end = End()
-    with opened(file) as stream:
-        while True:
-            place = stream.tell() if wait else 0
-            try:
-                line = take(stream, end)
-            except Fault as fault:
-                if fault.remedy != _TORN:
-                    raise LogCorruptError(
-                        f"{file}: record {end.count}: {fault.problem}; "
-                        "find out what was changed with `authgate audit verify`"
-                    ) from fault
-                line = None
-            if line is not None:
-                yield line
-                end.follow(line)
-            elif wait is None:
-                return
-            else:
-                wait()
-                stream.seek(place)
+    return (line for _, line in all_sums(log, wait) if line is not None)
 
 
-def last_checkpoint(file: Path) -> tuple[int, str]:
+def all_sums(
+    log: Path, wait: Callable[[], None] | None = None
+) -> Iterator[tuple[str, Line | None]]:
+    """Yield the sum of each record with its line, None for what was removed; as `true_lines`."""
+    files, end = LogFiles(log), End()
+    place = files.path
+    try:
+        with readable(files.path):
+            for part in files.parts(end, wait):
+                place = part.path
+                if isinstance(part, HashPart):
+                    yield from _removed(part, end)
+                else:
+                    yield from _lines(part, end)
+    except Fault as fault:
+        remedy = fault.remedy or "find out what was changed with `authgate audit verify`"
+        raise LogCorruptError(f"{place}: record {end.count}: {fault.problem}; {remedy}") from fault
+
+
+def _removed(part: HashPart, end: End) -> Iterator[tuple[str, None]]:
+    for each in part.sums():
+        yield each, None
+        end.skip(each)
+
+
+def _lines(part: LinePart, end: End) -> Iterator[tuple[str, Line]]:
+    """Yield what is there of a file; a torn line stays to be read again."""
+    while True:
+        place = part.stream.tell()
+        try:
+            line = take(part.stream, end)
+        except Fault as fault:
+            if fault.remedy != _TORN:
+                raise
+            part.stream.seek(place)
+            return
+        if line is None:
+            return
+        yield line.sum, line
+        end.follow(line)
+
+
+def last_checkpoint(log: Path) -> tuple[int, str]:
     """Return the index of a log's last checkpoint, and the note; raises as `true_lines`.
 
     Raises:
         UsageError: There is none.
     """
     found = None
-    for line in true_lines(file):
-        if line.record.startswith(_CHECKPOINT):
+    for line in true_lines(log):
+        if line.record.startswith(CHECKPOINT_START):
             found = line
     if found is None:
-        raise UsageError(f"{file} has no checkpoint: nothing in it was ever acknowledged")
+        raise UsageError(f"{log} has no checkpoint: nothing in it was ever acknowledged")
     try:
         record = decode_record(found.record)
     except Fault as fault:
-        raise LogCorruptError(f"{file}: record {found.number}: {fault.problem}") from fault
+        raise LogCorruptError(f"{log}: record {found.number}: {fault.problem}") from fault
     return found.number, record.note if isinstance(record, Checkpoint) else ""

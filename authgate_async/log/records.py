@@ -20,24 +20,29 @@ from authgate_async.log.lines import Fault
 from authgate_async.redaction import OutputsKept
 
 __all__ = [
+    "CHECKPOINT_START",
     "FORMAT",
     "MAX_INT",
     "ApprovalAsked",
     "Asked",
     "Big",
     "Checkpoint",
+    "GrantsCarried",
     "Intent",
     "KeyChanged",
     "LogOpened",
     "Outcome",
     "Proof",
     "Record",
+    "RecordsRemoved",
     "Refusal",
     "RegistryChange",
     "Rejected",
+    "RunCarried",
     "RunClosed",
     "RunOpened",
     "Sealed",
+    "SegmentOpened",
     "decode_record",
     "encode_record",
     "render_record",
@@ -290,6 +295,54 @@ class Sealed(_Record, frozen=True, kw_only=True, tag="sealed"):
     time: Int
 
 
+class SegmentOpened(_Record, frozen=True, kw_only=True, tag="segment_opened"):
+    """A file of the log begins here, behind a checkpoint: all that reading from here on needs.
+
+    `nodes` are the compact range of the tree over the records before this one, in hex. As many
+    `RunCarried` as `runs` says follow, then `GrantsCarried` with as many ids as `grants` says.
+    `auditor` is that of the session.
+    """
+
+    auditor: str
+    grants: Int
+    key_id: str
+    nodes: str
+    origin: str
+    public_key: Digest
+    runs: Int
+    time: Int
+
+
+class RunCarried(_Record, frozen=True, kw_only=True, tag="run_carried"):
+    """A run that is open, or closed and still owes an outcome, where a file begins.
+
+    `next` is the `run_seq` of its next record, `next_seq` the lowest `seq` that it may have. `due`
+    are its permits without an outcome: action digest, action id, `seq`, and 1 for one that was
+    refused and so never used.
+    """
+
+    agent: str
+    closed: Bit
+    due: tuple[tuple[str, str, Int, Bit], ...]
+    next: Int
+    next_seq: Int
+    run: str
+    steps: Int
+
+
+class GrantsCarried(_Record, frozen=True, kw_only=True, tag="grants_carried"):
+    """Grants of the session that were made and not revoked, where a file begins; ascending."""
+
+    ids: tuple[str, ...]
+
+
+class RecordsRemoved(_Record, frozen=True, kw_only=True, tag="records_removed"):
+    """Retention is about to remove what is left of the records before `end`."""
+
+    end: Int
+    time: Int
+
+
 Record = (
     Checkpoint
     | KeyChanged
@@ -303,7 +356,14 @@ Record = (
     | RegistryChange
     | RunClosed
     | Sealed
+    | SegmentOpened
+    | RunCarried
+    | GrantsCarried
+    | RecordsRemoved
 )
+
+CHECKPOINT_START = b'{"kind":"checkpoint",'
+"""How each checkpoint begins as it is stored, and no other record."""
 
 _encoder = msgspec.json.Encoder(order="sorted")
 _decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)

@@ -14,6 +14,7 @@ import msgspec
 
 from authgate_async.backends import verify_signed
 from authgate_async.log.approvals import Approvals
+from authgate_async.log.carrying import Carried, OpenRun, Removals
 from authgate_async.log.entries import CHANGE_FIELDS, asked_of, change_from, intent_of
 from authgate_async.log.growth import End
 from authgate_async.log.lines import Fault
@@ -21,22 +22,28 @@ from authgate_async.log.numbering import MAX_LATE
 from authgate_async.log.records import (
     ApprovalAsked,
     Checkpoint,
+    GrantsCarried,
     Intent,
     KeyChanged,
     LogOpened,
     Outcome,
     Record,
+    RecordsRemoved,
     RegistryChange,
     Rejected,
+    RunCarried,
     RunClosed,
     RunOpened,
     Sealed,
+    SegmentOpened,
 )
 from authgate_async.log.sealing import MIN_SEALED
 from authgate_async.reference.tree import root_of
 from authgate_async.wire import SignedVerdict, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from authgate_async.log.lines import Line
     from authgate_async.wire import Change
 
@@ -45,19 +52,12 @@ __all__ = ["Rules"]
 _Step = Intent | ApprovalAsked | Rejected
 _OfRun = _Step | Outcome | RunClosed
 
+_MISPLACED = {
+    True: "the file does not begin with `segment_opened`",
+    False: "a file of the log begins in the middle of another",
+}
+
 _verdict = msgspec.msgpack.Decoder(Verdict).decode
-
-
-class _Run:
-    """An open run: what its next records must agree with. `pending` is by action digest."""
-
-    def __init__(self, agent: str) -> None:
-        self.agent = agent
-        self.next = 1
-        self.steps = 0
-        self.closed = False
-        self.last_step = -1
-        self.pending: dict[str, tuple[str, int]] = {}
 
 
 class Rules:
@@ -81,11 +81,16 @@ class Rules:
         self.covered = 0
         self.checkpoint = ""
         self._sealing = False
-        self._open: dict[str, _Run] = {}
-        self._late: dict[str, _Run] = {}
-        self._lost: dict[str, _Run] = {}
+        self._open: dict[str, OpenRun] = {}
+        self._late: dict[str, OpenRun] = {}
+        self._lost: dict[str, OpenRun] = {}
         self._grants: dict[int | str, bool] = {}
         self._approvals = Approvals()
+        self._auditor = ""
+        self._carried = Carried()
+        self._gap = False
+        self._at_start = False
+        self.removals = Removals()
 
     @property
     def without_outcome(self) -> int:
@@ -104,6 +109,18 @@ class Rules:
         self._check(record)
         self.end.follow(line)
 
+    def begin_file(self) -> None:
+        """Another file than the log's first begins with the record that `check` takes next."""
+        self._at_start = True
+
+    def skip(self, sums: Iterable[str]) -> None:
+        """Pass over a file of which only the sums are left."""
+        first = self.end.count
+        for each in sums:
+            self.end.skip(each)
+        self.removals.gone(first, self.end.count)
+        self._gap, self.sealed, self._sealing = True, False, False
+
     def _check(self, record: Record) -> None:
         self._check_place(record)
         match record:
@@ -121,11 +138,17 @@ class Rules:
                 self._next = _key_of(record)
             case Sealed():
                 self._seal(record)
+            case SegmentOpened() | RunCarried() | GrantsCarried() | RecordsRemoved():
+                self._of_file(record)
             case _:
                 pass
 
     def _check_place(self, record: Record) -> None:
-        if isinstance(record, LogOpened):
+        if not self._carried.whole and not isinstance(record, RunCarried | GrantsCarried):
+            raise Fault("the runs and grants that the file carries over are not all there")
+        if isinstance(record, SegmentOpened) != self._at_start:
+            raise Fault(_MISPLACED[self._at_start])
+        if isinstance(record, LogOpened) or (self._at_start and self._gap):
             return
         if not self.sessions:
             raise Fault("the log does not begin with `log_opened`")
@@ -136,6 +159,7 @@ class Rules:
 
     def _log_opened(self, record: LogOpened) -> None:
         key = _key_of(record)
+        self._auditor = record.auditor
         self._next = self._batch = None
         if self._given is not None and key != self._given:
             raise Fault(
@@ -154,6 +178,62 @@ class Rules:
         self._grants.clear()
         self._approvals = Approvals()
 
+    def _of_file(self, record: SegmentOpened | RunCarried | GrantsCarried | RecordsRemoved) -> None:
+        match record:
+            case SegmentOpened():
+                self._segment_opened(record)
+            case RecordsRemoved():
+                self.removals.tell(record, self.end)
+            case _:
+                self._carry(record)
+
+    def _segment_opened(self, record: SegmentOpened) -> None:
+        self._at_start = False
+        key = _key_of(record)
+        if self._gap:
+            self._take_up(key)
+        elif not self.checkpoint or self.covered != self.end.count - 1:
+            raise Fault("the file does not begin behind a checkpoint")
+        if key != self.key:
+            raise Fault("the file begins under another key than the session")
+        if record.auditor != self._auditor and not self._gap:
+            raise Fault("the file begins with another auditor than the session")
+        self._auditor = record.auditor
+        self._carried = Carried.begin(record, self.end)
+        self._carry_if_whole()
+
+    def _take_up(self, key: bytes) -> None:
+        """Go on behind records that were removed, under the key that is named there."""
+        if self._given is not None and key != self._given:
+            raise Fault(
+                f"the records from here on are under the key {key.hex()}, not under the one given",
+                "give that key, if the log was handed over to it in what was removed; otherwise "
+                "somebody may have put another log here",
+            )
+        self.key = key
+        self.sessions = max(1, self.sessions)
+        for run in (*self._open.values(), *self._late.values(), *self._lost.values()):
+            self._forget(run)
+        self._next, self._open, self._late, self._lost = None, {}, {}, {}
+
+    def _carry(self, record: RunCarried | GrantsCarried) -> None:
+        self._carried.take(record)
+        self._carry_if_whole()
+
+    def _carry_if_whole(self) -> None:
+        if not self._carried.whole:
+            return
+        if self._gap:
+            self._gap = False
+            runs = self._carried.runs
+            self._open = {name: run for name, run in runs.items() if not run.closed}
+            self._late = {name: run for name, run in runs.items() if run.closed}
+            self._grants = self._carried.grants
+            self._approvals = Approvals(partial=True)
+        else:
+            self._carried.check(self._open | self._late, self._grants)
+        self._carried = Carried()
+
     def _run_opened(self, record: RunOpened) -> None:
         if record.run in self._open or record.run in self._late:
             raise Fault(f"run `{record.run}` is open already")
@@ -161,7 +241,7 @@ class Rules:
             self._forget(lost)
         if record.run_seq:
             raise Fault("the opening of a run has a `run_seq` other than 0")
-        self._open[record.run] = _Run(record.agent)
+        self._open[record.run] = OpenRun(record.agent)
         self.runs += 1
 
     def _of_run(self, record: _OfRun) -> None:
@@ -187,7 +267,7 @@ class Rules:
             case _:
                 self._step(run, record)
 
-    def _find(self, record: _OfRun) -> _Run | None:
+    def _find(self, record: _OfRun) -> OpenRun | None:
         """The run of a record; one of a session before is there for what interrupts it only."""
         match record:
             case Outcome(cause="interrupted"):
@@ -201,13 +281,13 @@ class Rules:
         over = found is not None and found.closed and not isinstance(record, Outcome)
         return None if over else found
 
-    def _forget(self, run: _Run) -> None:
+    def _forget(self, run: OpenRun) -> None:
         if run.closed:
             self._forgotten += len(run.pending)
         else:
             self.unclosed_runs += 1
 
-    def _step(self, run: _Run, record: Intent | Rejected) -> None:
+    def _step(self, run: OpenRun, record: Intent | Rejected) -> None:
         # A kernel signs no malformed name: the denial of its action names nobody.
         nobody = isinstance(record, Intent) and not record.agent and not record.permitted
         _check_step(run, record, nobody=nobody)
@@ -221,7 +301,7 @@ class Rules:
                 self._approvals.check(record, verdict)
                 run.pending[record.action_digest] = (record.action_id, record.seq)
 
-    def _asked(self, run: _Run, record: ApprovalAsked) -> None:
+    def _asked(self, run: OpenRun, record: ApprovalAsked) -> None:
         _check_step(run, record)
         signed, verdict = _check_asked(record)
         self._check_signature(signed)
@@ -256,7 +336,7 @@ class Rules:
                 why = "was revoked" if grant in self._grants else "this log never named"
                 raise Fault(f"it rests on grant `{grant}`, which {why}")
 
-    def _run_closed(self, run: _Run, record: RunClosed) -> None:
+    def _run_closed(self, run: OpenRun, record: RunClosed) -> None:
         if record.steps != run.steps:
             raise Fault(f"run `{record.run}` has {run.steps} steps, not {record.steps}")
         run.closed = True
@@ -280,20 +360,21 @@ class Rules:
     def _checkpoint(self, record: Checkpoint) -> None:
         self.end.check(record.note, self.key)
         self.covered, self.checkpoint = self.end.count, record.note
+        self.removals.signed()
         # The old key has signed it now; without that, anybody could have written it.
         if self._given is not None and self._next is not None:
             self._given = self._next
         self.sealed, self._sealing = self._sealing, False
 
 
-def _key_of(record: LogOpened | KeyChanged) -> bytes:
+def _key_of(record: LogOpened | KeyChanged | SegmentOpened) -> bytes:
     key = bytes.fromhex(record.public_key)
     if record.key_id != sha256(key).hexdigest()[:16]:
         raise Fault("its `key_id` is not that of its `public_key`")
     return key
 
 
-def _settle(run: _Run, record: Outcome) -> None:
+def _settle(run: OpenRun, record: Outcome) -> None:
     found = run.pending.pop(record.action_digest, None)
     if found != (record.action_id, record.seq):
         raise Fault(f"the outcome of `{record.action_id}` has no permitted intent before it")
@@ -311,7 +392,7 @@ def _change(record: RegistryChange) -> Change:
         raise Fault(f"its fields cannot be read: {error}") from error
 
 
-def _check_step(run: _Run, record: _Step, *, nobody: bool = False) -> None:
+def _check_step(run: OpenRun, record: _Step, *, nobody: bool = False) -> None:
     if record.agent != run.agent and not nobody:
         raise Fault(f"its agent is not that of run `{record.run}`")
     if record.seq <= run.last_step:

@@ -7,35 +7,40 @@ storage is broken and takes nothing more until it is opened again.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
 from contextlib import suppress
+from itertools import pairwise
 from typing import TYPE_CHECKING, BinaryIO
 
 from authgate_async.errors import LogCorruptError, LogUnavailableError
-from authgate_async.log.lines import FIRST, MAX_LINE, Fault, line_start, read_line
+from authgate_async.log.closed import check_torn, is_unbegun, keep_hashes, last_sum
+from authgate_async.log.files import last_lines, make_folder, sync_folder, write_all
+from authgate_async.log.lines import FIRST, Fault, line_start, read_line
+from authgate_async.log.segments import LINES, firsts, name_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["LOCK_NAME", "LOG_NAME", "Storage"]
+__all__ = ["LOCK_NAME", "Storage"]
 
-LOG_NAME = "log.jsonl"
 LOCK_NAME = "lock"
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _PRIVATE_FILE = 0o600
-_PRIVATE_FOLDER = 0o700
+_KEPT = 2
+"""Descriptors that are always held: that of the lock and that of the file."""
 _MOVE = "move it away, or name another folder for the log"
 _MEND = "see that the folder can be written and that its disk has space"
 
 
 class Storage:
-    """An open log file, locked, with whole lines only; `cut_bytes` of a torn one were cut.
+    """The last file of a log, locked, with whole lines only; `cut_bytes` of others were cut.
 
-    With `sync`, a write is on the disk when it returns. The folder and its files are made private
-    to the user if they are not there.
+    `first` is the index of its first record, `size` its length. With `sync`, a write is on the disk
+    when it returns. The folder and its files are made private to the user if they are not there.
 
     Raises:
         LogUnavailableError: The folder is in use, or cannot be written (see its `__cause__`).
@@ -48,10 +53,12 @@ class Storage:
         self._broken = ""
         self._uncut = ""
         self._descriptors: list[int] = []
+        self.first = self.size = 0
         try:
             self._lock()
-            self._file = self._open(LOG_NAME, os.O_APPEND)
-            self.cut_bytes = self._cut()
+            self.first, dropped = self._last_file()
+            self._file = self._open(name_of(self.first), os.O_APPEND)
+            self.cut_bytes = dropped + self._cut()
         except OSError as error:
             self.close()
             raise self._unavailable("cannot be opened", error) from error
@@ -69,7 +76,7 @@ class Storage:
             raise LogUnavailableError(self._uncut)
         try:
             self._check_untouched()
-            _write_all(self._file, data)
+            write_all(self._file, data)
             if self._sync:
                 os.fsync(self._file)
         except OSError as error:
@@ -78,7 +85,59 @@ class Storage:
         except BaseException:
             self._roll_back()
             raise
-        self._length += len(data)
+        self.size += len(data)
+
+    def begin(self, first: int) -> None:
+        """Go on in another file, whose first record has this index; the one before is closed.
+
+        Its name is durable when this returns. Raises `LogUnavailableError`, and stays where it was.
+        """
+        try:
+            file = self._open(name_of(first), os.O_APPEND)
+            if os.fstat(file).st_size:
+                raise FileExistsError(errno.EEXIST, f"{name_of(first)} is there already")
+            self._sync_names()
+        except OSError as error:
+            self._forget(name_of(first))
+            raise self._unavailable("cannot be written", error) from error
+        os.close(self._descriptors.pop(self._descriptors.index(self._file)))
+        self._file, self.first, self.size = file, first, 0
+
+    def _forget(self, name: str) -> None:
+        """Undo that a file was begun; if that cannot be, the next opening drops it."""
+        for descriptor in self._descriptors[_KEPT:]:
+            os.close(descriptor)
+        del self._descriptors[_KEPT:]
+        with suppress(OSError):
+            if not (self._folder / name).stat().st_size:
+                (self._folder / name).unlink()
+
+    def removable(self, before: float) -> list[tuple[int, int]]:
+        """Return the oldest closed files, as first record and end, last written before a time.
+
+        The time is in seconds since the Unix epoch. What is removed already is not among them.
+        """
+        found = []
+        for first, end in pairwise(firsts(self._folder)):
+            path = self._folder / name_of(first)
+            if not path.exists():
+                continue
+            if path.stat().st_mtime > before:
+                break
+            found.append((first, end))
+        return found
+
+    def keep_hashes(self, first: int, end: int) -> None:
+        """Make the sums of a closed file's records durable, beside it.
+
+        Raises `Fault` if its lines are not whole, chained, and up to `end`, and `OSError`.
+        """
+        keep_hashes(self._folder, first, end)
+
+    def remove(self, first: int) -> None:
+        """Remove a closed file; raises `OSError`."""
+        (self._folder / name_of(first)).unlink()
+        self._sync_names()
 
     def close(self) -> None:
         """Give the log free; more than once does no harm."""
@@ -86,7 +145,7 @@ class Storage:
             os.close(self._descriptors.pop())
 
     def _lock(self) -> None:
-        _make_folder(self._folder)
+        make_folder(self._folder)
         try:
             fcntl.flock(self._open(LOCK_NAME), fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -113,21 +172,50 @@ class Storage:
             "find the place with `authgate audit verify`, and start a new log in another folder"
         )
 
+    def _last_file(self) -> tuple[int, int]:
+        """Return where the last file begins, and the length of one that was dropped behind it."""
+        known, lines = firsts(self._folder), firsts(self._folder, LINES)
+        if not known:
+            return 0, 0
+        if not lines or lines[-1] < known[-1]:
+            raise self.corrupt(f"its last file {name_of(known[-1])} is gone")
+        last = lines[-1]
+        if not last or not self._is_unbegun(last, known):
+            return last, 0
+        if not lines[:-1] or lines[-2] != known[-2]:
+            raise self.corrupt(f"the file before {name_of(last)} is gone")
+        path = self._folder / name_of(last)
+        size = path.stat().st_size
+        path.unlink()
+        return lines[-2], size
+
+    def _is_unbegun(self, last: int, known: list[int]) -> bool:
+        try:
+            before = last_sum(self._folder, known[-2]) if known[:-1] else ""
+            return is_unbegun(self._folder / name_of(last), last, before)
+        except Fault as fault:
+            raise self.corrupt(f"{name_of(last)} is damaged: {fault.problem}") from fault
+
     def _cut(self) -> int:
         """Cut a last line that was never finished, and return its length."""
         size = os.fstat(self._file).st_size
-        tail = os.pread(self._file, min(size, 2 * MAX_LINE), max(0, size - 2 * MAX_LINE))
-        end = tail.rfind(b"\n") + 1
-        count, head = self._last(tail[tail.rfind(b"\n", 0, max(0, end - 1)) + 1 : end])
-        torn = tail[end:]
-        self._length = size - len(torn)
+        whole, torn = last_lines(self._file)
+        count, head = self._last(whole)
+        self.size = size - len(torn)
         if torn:
-            self._check_torn(torn, line_start(count, head))
-            os.ftruncate(self._file, self._length)
+            try:
+                check_torn(torn, line_start(count, head))
+            except Fault as fault:
+                raise self.corrupt(fault.problem) from fault
+            os.ftruncate(self._file, self.size)
         if self._sync:
             os.fsync(self._file)
-            _sync_folder(self._folder)
+        self._sync_names()
         return len(torn)
+
+    def _sync_names(self) -> None:
+        if self._sync:
+            sync_folder(self._folder)
 
     def _last(self, raw: bytes) -> tuple[int, str]:
         if not raw:
@@ -138,15 +226,9 @@ class Storage:
             raise self.corrupt(f"its last line is damaged: {fault.problem}") from fault
         return line.number + 1, line.sum
 
-    def _check_torn(self, torn: bytes, start: bytes) -> None:
-        """Cut only what this program began to write; a crash may have left zeros in its place."""
-        written = torn.rstrip(b"\0")[: len(start)]
-        if len(torn) > MAX_LINE or not start.startswith(written):
-            raise self.corrupt("it ends in something that is not the beginning of a record")
-
     def _check_untouched(self) -> None:
         found = os.fstat(self._file)
-        if found.st_size != self._length or not found.st_nlink:
+        if found.st_size != self.size or not found.st_nlink:
             self._broken = (
                 f"the log {self._folder} was changed or deleted by somebody else while open; keep "
                 "others away from it, check it with `authgate audit verify`, and restart"
@@ -159,7 +241,7 @@ class Storage:
             return
         self._uncut = ""
         try:
-            os.ftruncate(self._file, self._length)
+            os.ftruncate(self._file, self.size)
             if self._sync:
                 os.fsync(self._file)
         except OSError as error:
@@ -180,7 +262,7 @@ class Storage:
         above = next((path for path in (self._folder, *self._folder.parents) if _there(path)), None)
         if above is not None and not above.is_dir():
             return f"{above} is no folder"
-        for path in (self._folder / LOG_NAME, self._folder / LOCK_NAME):
+        for path in (self._folder / name_of(self.first), self._folder / LOCK_NAME):
             if path.is_symlink():
                 return f"{path} is a link"
             if path.is_dir():
@@ -194,25 +276,3 @@ def _there(path: Path) -> bool:
     except OSError:
         return False
     return True
-
-
-def _make_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        folder.mkdir(_PRIVATE_FOLDER, parents=True, exist_ok=True)
-        _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    """Go on after a short write; an interrupted one is tried again by Python (PEP 475)."""
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]

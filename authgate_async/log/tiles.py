@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from authgate_async.backends import compact_range
 from authgate_async.errors import UnavailableError, UsageError
 from authgate_async.log.lines import leaf_of
-from authgate_async.log.reading import last_checkpoint, log_file, true_lines
+from authgate_async.log.reading import all_sums, last_checkpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,32 +25,32 @@ def export_tiles(log: Path, folder: Path) -> tuple[int, int]:
     """Write the tree under the log's last checkpoint, and its entries, below an empty `folder`.
 
     An entry is a record's leaf. A bundle with an entry of more than 65 535 bytes has no form there
-    and is left out. Returns how many entries the tree has, and how many bundles were left out.
+    and is left out, and so is one with a record that retention removed. Returns how many entries
+    the tree has, and how many bundles were left out.
 
     Raises:
         UsageError: There is no log, it has no checkpoint, or `folder` holds something.
         LogCorruptError: A line is damaged or out of its place.
         UnavailableError: The log cannot be read, or the files cannot be written.
     """
-    file = log_file(log)
-    size, note = last_checkpoint(file)
+    size, note = last_checkpoint(log)
     try:
         if folder.is_dir() and any(folder.iterdir()):
             raise UsageError(f"{folder} is not empty; name a new folder")
-        left_out = _write(file, size, folder / "tile")
+        left_out = _write(log, size, folder / "tile")
         (folder / "checkpoint").write_text(note)
     except OSError as error:
         raise UnavailableError(f"{folder} cannot be written: {error.strerror}") from error
     return size, left_out
 
 
-def _write(file: Path, size: int, folder: Path) -> int:
+def _write(log: Path, size: int, folder: Path) -> int:
     tiles, bundles = _Tiles(folder), _Bundles(folder / "entries")
-    for line in true_lines(file):
-        if line.number == size:
+    for number, (sum_, line) in enumerate(all_sums(log)):
+        if number == size:
             break
-        bundles.add(leaf_of(line))
-        tiles.add(0, bytes.fromhex(line.sum))
+        bundles.add(None if line is None else leaf_of(line))
+        tiles.add(0, bytes.fromhex(sum_))
     tiles.finish()
     bundles.finish()
     return bundles.left_out
@@ -80,15 +80,15 @@ class _Tiles:
 
 
 class _Bundles:
-    """The bundle that is being filled; `left_out` counts those with an entry that is too long."""
+    """The bundle that is being filled; `left_out` counts those with an entry too long, or gone."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._number = 0
-        self._entries: list[bytes] = []
+        self._entries: list[bytes | None] = []
         self.left_out = 0
 
-    def add(self, entry: bytes) -> None:
+    def add(self, entry: bytes | None) -> None:
         self._entries.append(entry)
         if len(self._entries) == WIDTH:
             self.finish()
@@ -96,10 +96,11 @@ class _Bundles:
     def finish(self) -> None:
         if not self._entries:
             return
-        if max(map(len, self._entries)) > _LONGEST:
+        there = [each for each in self._entries if each is not None and len(each) <= _LONGEST]
+        if len(there) < len(self._entries):
             self.left_out += 1
         else:
-            data = b"".join(len(each).to_bytes(2, "big") + each for each in self._entries)
+            data = b"".join(len(each).to_bytes(2, "big") + each for each in there)
             _put(self._folder, self._number, len(self._entries), data)
         self._number += 1
         self._entries = []

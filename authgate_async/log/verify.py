@@ -9,20 +9,23 @@ import msgspec
 from authgate_async.errors import UsageError
 from authgate_async.log.lines import Fault
 from authgate_async.log.notes import read_note
-from authgate_async.log.reading import log_file, opened, take
+from authgate_async.log.reading import take
 from authgate_async.log.records import decode_record
 from authgate_async.log.rules import Rules
+from authgate_async.log.segments import HASHES, HashPart, LogFiles, name_of, readable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from authgate_async.log.lines import Line
     from authgate_async.log.records import Record
+    from authgate_async.log.segments import LinePart, Part
 
 __all__ = ["Bad", "Report", "verify"]
 
 _RESTORE = "trust nothing from here on; restore the log from a copy, or keep it as evidence"
+_DELETED = "they were deleted; look for the file in a copy of the log and put it back"
 _LONGEST = 300
 _ROLLED_BACK = (
     "the log was put back to an earlier state, or replaced: look for the longer one, or see that "
@@ -31,12 +34,16 @@ _ROLLED_BACK = (
 
 
 class Bad(msgspec.Struct, frozen=True):
-    """The first thing that is wrong: the record's index, where its line begins, and what to do."""
+    """The first thing that is wrong: the record's index, where its line begins, and what to do.
+
+    `offset` counts from the beginning of `file`.
+    """
 
     index: int
     offset: int
     problem: str
     remedy: str
+    file: str = ""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +55,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     cut off without a trace. `sealed` says that the last record is a seal that verifies;
     of a log that is not, the end may have been cut off. `key` is the public key in hex that the
     last session was checked against, `key_given` whether the caller knew it: where only the log
-    itself names it, anybody may have written the whole log.
+    itself names it, anybody may have written the whole log. `removed` are the records that are gone
+    by retention, as the log says under its signature: the first of each row, and the first that is
+    there again. They count in `records`.
     """
 
     path: str
@@ -62,6 +71,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     sealed: bool
     key: str
     key_given: bool
+    removed: tuple[tuple[int, int], ...] = ()
     bad: Bad | None
 
     @property
@@ -88,30 +98,73 @@ def verify(
         UsageError: There is no log at `path`, or `against` is no checkpoint.
         LogUnavailableError: It cannot be read.
     """
-    file = log_file(path)
-    rules, anchor = Rules(public_key), _Anchor(against)
-    offset, bad = 0, None
-    with opened(file) as stream:
-        try:
+    files, rules, anchor = LogFiles(path), Rules(public_key), _Anchor(against)
+    reader = _Reader(rules, anchor, see)
+    bad = None
+    try:
+        with readable(path):
             anchor.check(rules)
-            while line := take(stream, rules.end):
-                record = decode_record(line.record)
-                rules.check(line, record)
-                offset = stream.tell()
-                anchor.check(rules)
-                if see is not None:
-                    see(line, record)
-            anchor.must_be_met(rules)
-        except Fault as fault:
-            bad = Bad(rules.end.count, offset, _printable(fault.problem), fault.remedy or _RESTORE)
-    if not offset and bad is None:
+            for part in files.parts(rules.end):
+                reader.read(part)
+        anchor.must_be_met(rules)
+    except Fault as fault:
+        bad = reader.bad(fault)
+    if bad is None:
+        bad = _untold(rules.removals.untold)
+    if not rules.end.count and bad is None:
         bad = Bad(0, 0, "the log is empty", _RESTORE)
-    return _report(rules, file, bad, key_given=public_key is not None)
+    return _report(rules, files.path, bad, key_given=public_key is not None)
 
 
-def _report(rules: Rules, file: Path, bad: Bad | None, *, key_given: bool) -> Report:
+class _Reader:
+    """Takes a log part by part; knows where it stands."""
+
+    def __init__(
+        self, rules: Rules, anchor: _Anchor, see: Callable[[Line, Record], None] | None
+    ) -> None:
+        self._rules, self._anchor, self._see = rules, anchor, see
+        self._file, self._offset = "", 0
+
+    def read(self, part: Part) -> None:
+        """Take all that is there of a part; raises `Fault`."""
+        self._file = str(part.path)
+        if isinstance(part, HashPart):
+            self._offset = 0
+            self._rules.skip(self._anchor.checked(part.sums(), self._rules))
+        else:
+            self._lines(part)
+
+    def _lines(self, part: LinePart) -> None:
+        rules, anchor, see = self._rules, self._anchor, self._see
+        if rules.end.count == part.first:
+            self._offset = 0
+            if part.first:
+                rules.begin_file()
+        while line := take(part.stream, rules.end):
+            record = decode_record(line.record)
+            rules.check(line, record)
+            self._offset = part.stream.tell()
+            anchor.check(rules)
+            if see is not None:
+                see(line, record)
+
+    def bad(self, fault: Fault) -> Bad:
+        """Return where a fault is."""
+        problem, remedy = _printable(fault.problem), fault.remedy or _RESTORE
+        return Bad(self._rules.end.count, self._offset, problem, remedy, self._file)
+
+
+def _untold(row: tuple[int, int] | None) -> Bad | None:
+    if row is None:
+        return None
+    first, end = row
+    problem = f"records {first} to {end - 1} are gone, and no signed record says so"
+    return Bad(first, 0, problem, _DELETED, name_of(first, HASHES))
+
+
+def _report(rules: Rules, path: Path, bad: Bad | None, *, key_given: bool) -> Report:
     return Report(
-        path=str(file),
+        path=str(path),
         records=rules.end.count,
         covered=rules.covered,
         checkpoint=rules.checkpoint,
@@ -122,6 +175,7 @@ def _report(rules: Rules, file: Path, bad: Bad | None, *, key_given: bool) -> Re
         sealed=rules.sealed and bad is None,
         key=rules.key.hex(),
         key_given=key_given,
+        removed=rules.removals.rows,
         bad=bad,
     )
 
@@ -143,8 +197,23 @@ class _Anchor:
         try:
             rules.end.check(self._text, rules.key)
         except Fault as fault:
-            problem = f"this is not the log of the checkpoint given: {fault.problem}"
-            raise Fault(problem, _ROLLED_BACK) from fault
+            raise self._other(fault) from fault
+
+    def checked(self, sums: Iterator[str], rules: Rules) -> Iterator[str]:
+        """Pass on the sums of records that are gone, and check where the size is among them.
+
+        Its key is not: what said which one that was is gone.
+        """
+        for each in sums:
+            yield each
+            if rules.end.count == self._size:
+                try:
+                    rules.end.check_root(self._text)
+                except Fault as fault:
+                    raise self._other(fault) from fault
+
+    def _other(self, fault: Fault) -> Fault:
+        return Fault(f"this is not the log of the checkpoint given: {fault.problem}", _ROLLED_BACK)
 
     def must_be_met(self, rules: Rules) -> None:
         """The log must be that long."""

@@ -15,13 +15,19 @@ from authgate_async.log.lines import MAX_RECORD, Fault
 from authgate_async.log.numbering import Numbering
 from authgate_async.log.records import (
     Checkpoint,
+    GrantsCarried,
     LogOpened,
     Record,
+    RecordsRemoved,
+    RegistryChange,
+    RunCarried,
     Sealed,
+    SegmentOpened,
     encode_record,
     render_record,
 )
 from authgate_async.log.recovery import Recovered, recover
+from authgate_async.log.rotation import Grants, Rotation, head
 from authgate_async.log.storage import Storage
 
 if TYPE_CHECKING:
@@ -37,6 +43,12 @@ Durability = Literal["fsync", "os", "memory"]
 death but not a power cut; nowhere, where only chain and tree are computed."""
 
 
+_WRITERS = (Checkpoint, GrantsCarried, RecordsRemoved, RunCarried, Sealed, SegmentOpened)
+"""Records that only the writer makes."""
+
+_MICRO = 1_000_000
+
+
 class LogFile:
     """A log that is open for writing. `count` is the number of its records, `head` the last `sum`.
 
@@ -44,13 +56,26 @@ class LogFile:
     left in flight is ended behind this session's `log_opened`.
     """
 
-    def __init__(self, storage: Storage | None, signer: Signer | None) -> None:
+    def __init__(
+        self,
+        storage: Storage | None,
+        signer: Signer | None,
+        rotation: Rotation | None = None,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._storage = storage
         self._signer = signer
+        self._rotation = rotation
+        self._tell = tell
         self._mutex = Lock()
         self._numbering = Numbering()
+        self._grants = Grants()
+        self._auditor = ""
         self._closed = False
-        self._end, places, self._endings = _recovered(storage)
+        self._head_size = 0
+        self._old: list[tuple[int, int]] = []
+        self._end, places, self._endings, began = _recovered(storage)
+        self._began = began or _now()
         self._begin = self._end.count
         self._numbering.stage(places)
         self._numbering.keep()
@@ -58,12 +83,19 @@ class LogFile:
 
     @classmethod
     def open(
-        cls, folder: Path | None, durability: Durability = "fsync", signer: Signer | None = None
+        cls,
+        folder: Path | None,
+        durability: Durability = "fsync",
+        signer: Signer | None = None,
+        rotation: Rotation | None = None,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> Self:
         """Open the log in `folder`, or begin one there; `memory` takes no folder.
 
         `signer`, a kernel, signs a checkpoint for each append, and seals the log at its end.
-        Without one (the default) nothing shows whether the log once was longer.
+        Without one (the default) nothing shows whether the log once was longer, and there is no
+        `rotation`: the log stays in the file that it is in. `tell` is told, in a sentence, when a
+        closed file that is due cannot be removed.
 
         Raises:
             LogUnavailableError: Another process has it open, or it cannot be written.
@@ -80,7 +112,7 @@ class LogFile:
             raise UsageError(f"a log with durability `{durability}` needs a folder; name one")
         storage = Storage(folder, sync=durability == "fsync")
         try:
-            return cls(storage, signer)
+            return cls(storage, signer, rotation, tell)
         except BaseException:
             storage.close()
             raise
@@ -146,14 +178,68 @@ class LogFile:
     def _append(
         self, groups: Sequence[Sequence[Record]], encode: Callable[[Record], bytes]
     ) -> list[int | UsageError]:
-        batch = _Batch(self._end)
+        self._rotate()
+        batch = self._batch()
         try:
             answers = [self._add(group, batch, encode) for group in groups]
             self._write(batch)
             self._numbering.keep()
         finally:
             self._numbering.drop()
+        for record in batch.changes:
+            if isinstance(record, LogOpened):
+                self._auditor = record.auditor
+            else:
+                self._grants.take(record)
+        self._retain()
         return answers
+
+    def _rotate(self) -> None:
+        """Begin another file if the one that is written is full or old, and has a checkpoint."""
+        rule, storage = self._rotation, self._storage
+        if rule is None or storage is None or self._signer is None or self.count == self._begin:
+            return
+        full = storage.size - self._head_size >= rule.file_bytes
+        if storage.size and (full or _now() - self._began >= rule.file_seconds * _MICRO):
+            storage.begin(self.count)
+            self._began = _now()
+            if rule.keep_seconds is not None:
+                self._old = storage.removable(self._began / _MICRO - rule.keep_seconds)
+
+    def _batch(self) -> _Batch:
+        """Return a batch; in an empty file that is not the log's first it begins with its head."""
+        batch = _Batch(self._end)
+        if self._storage and self._signer and not self._storage.size and self.count:
+            records = head(
+                self._end,
+                self._signer.public_key,
+                self._numbering,
+                self._grants,
+                auditor=self._auditor,
+                time=self._began,
+            )
+            for record in records:
+                batch.add(encode_record(record))
+            self._head_size = sum(map(len, batch.lines))
+        return batch
+
+    def _retain(self) -> None:
+        """Remove the oldest closed file that is due, if there is one: its hashes are kept.
+
+        What was appended is in the log; that a file cannot be removed does not undo it.
+        """
+        if not self._old or self._storage is None:
+            return
+        first, end = self._old.pop(0)
+        try:
+            self._storage.keep_hashes(first, end)
+            batch = self._batch()
+            batch.add(encode_record(RecordsRemoved(end=end, time=_now())))
+            self._write(batch)
+            self._storage.remove(first)
+        except (Fault, LogUnavailableError, OSError) as error:
+            self._old.clear()
+            self._tell(f"records {first} to {end - 1} cannot be removed from the log: {error}")
 
     def _add(
         self, group: Sequence[Record], batch: _Batch, encode: Callable[[Record], bytes]
@@ -171,14 +257,16 @@ class LogFile:
         self._numbering.stage(places)
         for data in encoded:
             batch.add(data)
+        batch.changes.extend(r for r in numbered if isinstance(r, RegistryChange | LogOpened))
         return first
 
     def _check_place(self, first: int, group: Sequence[Record]) -> None:
         for index, record in enumerate(group, first):
             if isinstance(record, LogOpened) != (index == self._begin):
                 raise UsageError("`log_opened` is the first record after opening, and only that")
-            if isinstance(record, Checkpoint | Sealed):
-                raise UsageError("checkpoints and seals are the writer's; do not append them")
+            if isinstance(record, _WRITERS):
+                kind = type(record).__name__
+                raise UsageError(f"a {kind} record is the writer's own; do not append it")
 
     def _write(self, batch: _Batch) -> None:
         """Write the lines of a batch under one checkpoint."""
@@ -191,8 +279,8 @@ class LogFile:
         self._end = batch.end
 
     def _seal(self) -> None:
-        batch = _Batch(self._end)
-        nodes = self._end.tree.nodes.hex()
+        batch = self._batch()
+        nodes = batch.end.tree.nodes.hex()
         batch.add(encode_record(Sealed(nodes=nodes, time=_now())))
         self._write(batch)
 
@@ -202,7 +290,7 @@ def _recovered(storage: Storage | None) -> Recovered:
         return Recovered(End(), {}, ())
     try:
         with storage.reader() as stream:
-            return recover(stream, _now())
+            return recover(stream, _now(), storage.first)
     except Fault as fault:
         raise storage.corrupt(f"it is damaged: {fault.problem}") from fault
     except OSError as error:
@@ -218,10 +306,11 @@ def _now() -> int:
 class _Batch:
     """Lines to be written; `end` is that of the log once they are."""
 
-    __slots__ = ("end", "lines")
+    __slots__ = ("changes", "end", "lines")
 
     def __init__(self, end: End) -> None:
         self.lines: list[bytes] = []
+        self.changes: list[RegistryChange | LogOpened] = []
         self.end = end.copy()
 
     def add(self, record: bytes) -> None:

@@ -20,6 +20,7 @@ __all__ = [
     "BudgetForm",
     "GrantForm",
     "LimitsForm",
+    "LogForm",
     "PolicyForm",
     "PrincipalForm",
     "ResourceForm",
@@ -147,6 +148,12 @@ Concurrency = Annotated[int, _count("how many runs are in flight at once", 1_000
 MaxProcesses = Annotated[int, _count("how many tool processes run at once", 65_536)]
 GraceMs = Annotated[int, _count("how long calls may finish at a stop, in milliseconds", _DAY_MS, 0)]
 
+LogBytes = Annotated[int, _count("how long a file of the log gets, in bytes", 2**40, 2**16)]
+LogSeconds = Annotated[int, _count("how old a file of the log gets, in seconds", 2**32)]
+KeepSeconds = Annotated[
+    int, _count("how long a closed file of the log is kept, in seconds", 2**32, 0)
+]
+
 
 class _Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A table of the file: unknown keys are refused."""
@@ -262,6 +269,14 @@ class SandboxForm(_Form, frozen=True, kw_only=True):
     require: Require = []
 
 
+class LogForm(_Form, frozen=True, kw_only=True):
+    """When the log begins another file, and when a closed one is removed."""
+
+    file_bytes: LogBytes | UnsetType = UNSET
+    file_seconds: LogSeconds | UnsetType = UNSET
+    keep_seconds: KeepSeconds | UnsetType = UNSET
+
+
 class PolicyForm(_Form, frozen=True, kw_only=True):
     """A policy of authgate_async. What it does not grant is denied."""
 
@@ -271,6 +286,7 @@ class PolicyForm(_Form, frozen=True, kw_only=True):
     grants: list[GrantForm] = []
     tools: dict[str, ToolForm] | UnsetType = UNSET
     sandbox: SandboxForm = SandboxForm()
+    log: LogForm = LogForm()
 
 
 def schema() -> dict[str, Any]:

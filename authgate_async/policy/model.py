@@ -76,7 +76,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     Without principals and grants everything is denied. `tools` is None where the policy does not
     speak of tools; an empty tuple means that there are none. `require` names the layers that must
-    hold every call of every tool; a runtime that lacks one does not start.
+    hold every call of every tool; a runtime that lacks one does not start. `log` has the fields of
+    `Rotation` that the policy sets.
     """
 
     principals: tuple[Principal, ...] = ()
@@ -85,6 +86,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     tools: tuple[ToolEntry, ...] | None = None
     limits: RunLimits = RunLimits()
     require: tuple[LayerName, ...] = ()
+    log: dict[str, int] = {}
     source: str = ""
 
     def changes(self) -> list[Change]:

@@ -20,6 +20,7 @@ from authgate_async.policy.form import (
     ArgForm,
     GrantForm,
     LimitsForm,
+    LogForm,
     PolicyForm,
     PrincipalForm,
     ResourceForm,
@@ -76,7 +77,7 @@ class _Builder:
         self._signers: set[str] = set()
 
     def policy(self) -> Policy:
-        tables = ("principals", "resources", "grants", "limits", "tools", "sandbox")
+        tables = ("principals", "resources", "grants", "limits", "tools", "sandbox", "log")
         rest = {key: value for key, value in self._raw.items() if key not in tables}
         read_table(rest, PolicyForm, (), self._faults)
         people = self._principals()
@@ -87,6 +88,7 @@ class _Builder:
             tools=self._tools(),
             limits=self._limits(),
             require=self._require(),
+            log=self._log(),
             source=str(self._file),
         )
 
@@ -357,6 +359,10 @@ class _Builder:
         tool = {key: given.pop(key) for key in ToolLimitsForm.__struct_fields__ if key in given}
         return RunLimits(**given, tool=Limits(**tool))
 
+    def _log(self) -> dict[str, int]:
+        form = read_table(self._raw.get("log", {}), LogForm, ("log",), self._faults)
+        return {} if form is None else _set(form)
+
     def _require(self) -> tuple[LayerName, ...]:
         raw = self._raw.get("sandbox", {})
         form = read_table(raw, SandboxForm, ("sandbox",), self._faults)
@@ -373,7 +379,7 @@ def _stands(path: FilePath, *, folder: bool) -> bool:
         return False  # say, a name that is too long
 
 
-def _set(limits: ToolLimitsForm) -> dict[str, int]:
+def _set(limits: ToolLimitsForm | LogForm) -> dict[str, int]:
     return cast("dict[str, int]", msgspec.to_builtins(limits))  # without what is unset
 
 

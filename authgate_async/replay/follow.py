@@ -9,6 +9,7 @@ import msgspec
 
 from authgate_async.errors import LogCorruptError
 from authgate_async.log.entries import change_from
+from authgate_async.log.numbering import NOT_USED
 from authgate_async.log.records import (
     ApprovalAsked,
     Intent,
@@ -20,7 +21,6 @@ from authgate_async.log.records import (
     RunClosed,
     RunOpened,
 )
-from authgate_async.log.recovery import NOT_USED
 from authgate_async.policy.problems import quote
 from authgate_async.replay.accounts import Accounts
 from authgate_async.replay.asked import Asked, Keys, Tools, asked, signed, unapproved

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from authgate_async.errors import LogCorruptError
-from authgate_async.log.reading import log_file, true_lines
+from authgate_async.log.reading import true_lines
 from authgate_async.log.records import decode_record
 from authgate_async.replay.follow import Follower
 from authgate_async.replay.least import enough
@@ -113,7 +113,7 @@ def _follow(
     path: Path, last: Last, policy: Policy, *, backend: Backend, judged: Callable[[Judged], None]
 ) -> Follower:
     follower = Follower(policy, backend, judged)
-    for line in true_lines(log_file(path)):
+    for line in true_lines(path):
         if line.number > last.index:
             break
         last.check(line)

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from authgate_async import Rotation, keys
+from authgate_async.backends import make_kernel
 from authgate_async.cli.exits import Exit
+from authgate_async.log.entries import opening_of
+from authgate_async.log.records import Refusal
+from authgate_async.log.writer import LogFile
 
 if TYPE_CHECKING:
     import subprocess
@@ -223,3 +228,62 @@ def test_a_log_is_exported_as_static_files(cli: Cli, log: Path, tmp_path: Path) 
     assert (said.status, "entries are under the checkpoint" in said.err) == (Exit.OK, True)
     assert (tmp_path / "out" / "checkpoint").read_text() == cli("audit", "checkpoint", log).out
     assert cli("audit", "export", "--tiles", "out").status == Exit.BAD_INPUT
+
+
+@pytest.fixture
+def divided(tmp_path: Path) -> int:
+    """The first record left of a log under the key `k`, whose older files were removed."""
+    keys.generate(tmp_path / "k")
+    kernel = make_kernel(seed=keys.load_seed(tmp_path / "k"), entropy=bytes(32))
+    rule = Rotation(file_bytes=2**16, keep_seconds=0)
+    log = LogFile.open(tmp_path / "authgate-log", "os", kernel, rule)
+    log.append([opening_of(kernel, backend="none", cut_bytes=0, layers=(), time=1)])
+    for number in range(12):
+        refusal = Refusal(
+            action_id="",
+            code=f"code{number}",
+            permit_digest="0" * 64,
+            sentence="x" * 20_000,
+            time=number,
+        )
+        log.append([refusal])
+    log.close()
+    (last,) = (tmp_path / "authgate-log").glob("*.jsonl")
+    return int(last.stem[4:])
+
+
+def test_every_verb_takes_a_log_of_which_files_were_removed(
+    cli: Cli, policy: Path, tmp_path: Path, divided: int
+) -> None:
+    """What is gone is told, what is left is shown and proved, and nothing is made up."""
+    said = cli("audit", "verify", "--key", "k.pub")
+    assert said.status == Exit.OK
+    assert f"records 0 to {divided - 1} were removed by retention" in said.out
+    assert json.loads(cli("audit", "verify", "--json").out)["report"]["removed"] == [[0, divided]]
+    assert _shown(cli)[0]["kind"] == "segment_opened"
+    assert len(_shown(cli, "--code", "code11")) == 1
+    assert cli("audit", "tail", "-n", "1").out
+    (tmp_path / "cp").write_text(cli("audit", "checkpoint").out)
+    assert cli("audit", "verify", "--against", "cp").status == Exit.OK
+    (tmp_path / "p").write_text(cli("audit", "prove", str(divided)).out)
+    assert cli("audit", "check-proof", "p", "--key", "k.pub").status == Exit.OK
+    said = cli("audit", "prove", "1")
+    assert (said.status, "record 1 was removed by retention" in said.err) == (Exit.BAD_INPUT, True)
+    said = cli("audit", "export", "--tiles", "t")
+    assert "1 entry bundles are left out" in said.err
+    said = cli("audit", "complete", "r")
+    assert f"unless it is among records 0 to {divided - 1}" in said.err
+    said = cli("replay", "authgate-log", "--policy", policy)
+    assert (said.status, "cannot be decided again" in said.err) == (Exit.BAD_INPUT, True)
+    cli("keygen", "new")
+    assert cli("audit", "hand-over", "--key", "k", "--to", "new.pub").status == Exit.OK
+    assert cli("audit", "verify", "--key", "k.pub").status == Exit.OK
+
+
+def test_a_file_that_somebody_deleted_is_named(cli: Cli, tmp_path: Path, divided: int) -> None:
+    """Without the hashes, or without the record that tells of the removal, it is no retention."""
+    hashes = sorted((tmp_path / "authgate-log").glob("*.hashes"))
+    hashes[0].rename(tmp_path / "away")
+    said = cli("audit", "verify")
+    assert (said.status, "is gone, and others follow" in said.err) == (Exit.BAD_INPUT, True)
+    assert divided > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import pytest
 
 from authgate_async import wire
 from authgate_async.backends import make_kernel
+from authgate_async.log import rotation
 from authgate_async.log.entries import asked_of, change_of, intent_of
 from authgate_async.log.records import (
     FORMAT,
@@ -24,6 +26,7 @@ from authgate_async.log.records import (
     RunClosed,
     RunOpened,
 )
+from authgate_async.log.rotation import Rotation
 from authgate_async.log.writer import LogFile
 
 if TYPE_CHECKING:
@@ -189,6 +192,23 @@ class Scribe:
         log.close()
         return folder / "log.jsonl"
 
+    def write_files(self, folder: Path, rule: Rotation, *, seal: bool = True) -> LogFile:
+        """Write two runs in files of one group commit each, and return the log, closed.
+
+        They begin at records 0 (opening, grants), 6 (run `a`), 15 (`b` is opened), 20 (the outcome
+        of its call) and 25 (the rest of it).
+        """
+        log = LogFile.open(folder, "os", self.kernel, rule)
+        b = self.run("b")
+        opening = [self.opened(log.cut_bytes), *self.changes]
+        for group in (opening, self.run("a"), b[:2], b[2:3], b[3:]):
+            log.append(group)
+        if seal:
+            log.close()
+        else:
+            log._storage.close()  # type: ignore[union-attr]
+        return log
+
 
 @pytest.fixture
 def scribe() -> Scribe:
@@ -206,3 +226,16 @@ def stranger() -> Scribe:
 def delegating() -> Scribe:
     """The same, where a human holds the grant `g` and hands on a part of it as `c`."""
     return Scribe(grants=HANDED_ON)
+
+
+@pytest.fixture
+def tight(monkeypatch: pytest.MonkeyPatch) -> Rotation:
+    """Another file for each group commit but a session's first, and nothing is removed."""
+    monkeypatch.setattr(rotation, "MIN_BYTES", 1)
+    return Rotation(file_bytes=1)
+
+
+@pytest.fixture
+def fleeting(tight: Rotation) -> Rotation:
+    """The same, where a file is removed as soon as it is closed."""
+    return replace(tight, keep_seconds=0)

@@ -10,7 +10,6 @@ from msgspec.structs import replace
 
 from authgate_async import wire
 from authgate_async.log.complete import RunStory
-from authgate_async.log.reading import log_file
 from authgate_async.log.verify import verify
 from authgate_async.log.writer import LogFile
 from authgate_async.reference.approvals import approval_statement
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from authgate_async.log.records import ApprovalAsked
+    from authgate_async.log.rotation import Rotation
     from conftest import Scribe
 
 K, L = Signer(b"k" * 32), Signer(b"l" * 32)
@@ -214,7 +214,7 @@ def test_the_story_of_a_run_has_what_was_asked(
     """`audit complete` counts the question among the records of its run."""
     assert check(story) == ""
     run = RunStory("r")
-    report = verify(log_file(tmp_path / "log"), see=run.take)
+    report = verify(tmp_path / "log", see=run.take)
     assert (len(run.records), run.lacks(report)) == (5, [])
 
 
@@ -236,3 +236,32 @@ def test_msgspec_reads_what_was_asked(story: Records) -> None:
     """The record travels to the log writer as MessagePack and comes back the same."""
     asked = story[ASKED]
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(asked), type=type(asked)) == asked
+
+
+def test_an_approval_holds_where_its_human_was_removed(
+    scribe: Scribe, tmp_path: Path, fleeting: Rotation, story: Records
+) -> None:
+    """Whose enrolment retention removed approves as the kernel took it: that is no fault."""
+    log = LogFile.open(tmp_path, "os", scribe.kernel, fleeting)
+    for group in (story[:ASKED], story[ASKED:GIVEN], story[GIVEN:PERMITTED], story[PERMITTED:]):
+        log.append(group)
+    log.append([scribe.refusal()])
+    log.close()
+    kept: list[str] = []
+    report = verify(tmp_path, see=lambda _, record: kept.append(type(record).__name__))
+    assert (report.bad, report.removed[0][0]) == (None, 0)
+    assert "RegistryChange" not in kept[:2]
+
+
+def test_an_approval_is_checked_where_its_human_is_there(
+    scribe: Scribe, tmp_path: Path, tight: Rotation, story: Records
+) -> None:
+    """Over a boundary it is held against the key in the file before."""
+    _signature(story, scribe)
+    log = LogFile.open(tmp_path, "os", scribe.kernel, tight)
+    for group in (story[:GIVEN], story[GIVEN:]):
+        log.append(group)
+    log.close()
+    bad = verify(tmp_path).bad
+    assert bad is not None
+    assert "not signed with their key" in bad.problem

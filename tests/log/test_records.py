@@ -92,15 +92,19 @@ def test_every_kind_has_its_name_in_the_union() -> None:
         "approval_asked",
         "change",
         "checkpoint",
+        "grants_carried",
         "intent",
         "key_changed",
         "log_opened",
         "outcome",
+        "records_removed",
         "refusal",
         "rejected",
+        "run_carried",
         "run_closed",
         "run_opened",
         "sealed",
+        "segment_opened",
     }
 
 

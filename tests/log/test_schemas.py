@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from authgate_async.log import rotation
 from authgate_async.log.lines import read_line
-from authgate_async.log.records import KeyChanged, encode_record
+from authgate_async.log.records import KeyChanged, RecordsRemoved, encode_record
 from authgate_async.log.schemas import schemas
+from authgate_async.log.writer import LogFile
 
 if TYPE_CHECKING:
     from conftest import Scribe
@@ -75,13 +77,22 @@ _TYPES = {
 
 
 @pytest.fixture
-def stored(scribe: Scribe, tmp_path: Path) -> list[dict[str, Any]]:
+def stored(scribe: Scribe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Records of every kind, as a log has them."""
-    lines = scribe.write(tmp_path, "r").read_bytes().splitlines(keepends=True)
+    monkeypatch.setattr(rotation, "MIN_BYTES", 1)
+    log = LogFile.open(tmp_path, "os", scribe.kernel, rotation.Rotation(file_bytes=1))
+    log.append([scribe.opened(), *scribe.changes, *scribe.run("r")[:2], scribe.refusal()])
+    log.append(scribe.run("r")[2:])
+    log.close()
     changed = KeyChanged(key_id="0" * 16, public_key="0" * 64, time=0)
-    read = [msgspec.json.decode(read_line(raw).record) for raw in lines]
+    removed = RecordsRemoved(end=1, time=0)
     asked = msgspec.json.decode(encode_record(scribe.asked("r", 9)))
-    return [*read, msgspec.to_builtins(changed), asked]
+    read = [
+        msgspec.json.decode(read_line(raw).record)
+        for file in tmp_path.glob("*.jsonl")
+        for raw in file.read_bytes().splitlines(keepends=True)
+    ]
+    return [*read, msgspec.to_builtins(changed), msgspec.to_builtins(removed), asked]
 
 
 def test_what_is_stored_fits_its_schema(stored: list[dict[str, Any]]) -> None:

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 from anyio import to_thread
 
-from authgate_async import Task
-from authgate_async.errors import LogUnavailableError, TaskError
+from authgate_async import Policy, Rotation, Runtime, Task
+from authgate_async.errors import LogUnavailableError, TaskError, UsageError
 from authgate_async.log.verify import verify
 from authgate_async.policy.model import ToolEntry
 
@@ -179,3 +179,27 @@ async def test_secrets_in_arguments_can_be_kept_off_the_log(
     assert bool(found) == (record_args == "full")
     digest = sha256(b'{"expression":"271828"}').hexdigest()
     assert (f'"args_digest":"{digest}"' in written) == (record_args == "full")
+
+
+async def test_a_runtime_divides_its_log_and_removes_what_is_old(
+    runtime: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Runs go on over the boundary; what is left verifies and says what is gone."""
+    rule = Rotation(file_bytes=2**16, keep_seconds=0)
+    long = {"tool": "echo", "args": {"text": "x" * 20_000}}
+    async with runtime(log=tmp_path / "log", rotation=rule) as rt:
+        results = [await rt.run(Task(agent="bot", steps=(long, HI))) for _ in range(12)]
+    assert {result.status for result in results} == {"done"}
+    report = await checked(tmp_path / "log")
+    assert (report.bad, report.sealed, report.open_runs) == (None, True, 0)
+    assert report.removed[0][0] == 0
+
+
+def test_the_policy_says_how_a_log_is_divided() -> None:
+    """What the runtime is told comes before it, and nonsense is refused at once."""
+    policy = Policy(log={"file_bytes": 2**20, "keep_seconds": 5})
+    assert Runtime(policy)._settings.rotation == Rotation(file_bytes=2**20, keep_seconds=5)
+    rule = Rotation(file_seconds=60)
+    assert Runtime(policy, rotation=rule)._settings.rotation is rule
+    with pytest.raises(UsageError, match="at least 65536"):
+        Runtime(Policy(log={"file_bytes": 1}))

@@ -1,0 +1,143 @@
+"""Reading what a file of the log begins with: the runs and grants that are carried over.
+
+Where the records before are there, it must say what they say. Where they were removed, it is what
+is known of them, and under the checkpoint that follows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from authgate_async.log.lines import Fault
+from authgate_async.log.records import (
+    GrantsCarried,
+    Record,
+    RecordsRemoved,
+    RunCarried,
+    SegmentOpened,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from authgate_async.log.growth import End
+
+__all__ = ["Carried", "OpenRun", "Removals"]
+
+
+class OpenRun:
+    """An open run: what its next records must agree with. `pending` is by action digest."""
+
+    def __init__(self, agent: str) -> None:
+        self.agent = agent
+        self.next = 1
+        self.steps = 0
+        self.closed = False
+        self.last_step = -1
+        self.pending: dict[str, tuple[str, int]] = {}
+
+    @classmethod
+    def of(cls, record: RunCarried) -> OpenRun:
+        """Return the run where it was carried over."""
+        run = cls(record.agent)
+        run.next, run.steps, run.closed = record.next, record.steps, bool(record.closed)
+        run.last_step = record.next_seq - 1
+        run.pending = {digest: (action_id, seq) for digest, action_id, seq, _ in record.due}
+        return run
+
+    def agrees(self, other: OpenRun) -> bool:
+        """Whether what was carried over is true of this run."""
+        mine, its = (
+            (run.agent, run.next, run.steps, run.closed, run.last_step) for run in (self, other)
+        )
+        return mine == its and other.pending.items() == self.pending.items()
+
+
+class Carried:
+    """What the file that is read began with; `runs` and `grants` are what it has told so far."""
+
+    def __init__(self, runs: int = 0, grants: int = 0) -> None:
+        self.runs: dict[str, OpenRun] = {}
+        self.grants: dict[int | str, bool] = {}
+        self._runs_due = runs
+        self._grants_due = grants
+
+    @classmethod
+    def begin(cls, record: SegmentOpened, end: End) -> Carried:
+        """Take the first record of a file that begins at `end`; raises `Fault`."""
+        if record.nodes != end.tree.nodes.hex() or record.origin != end.origin:
+            raise Fault("the file begins with another tree than that of the records before it")
+        return cls(record.runs, record.grants)
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing more is due."""
+        return not self._runs_due and not self._grants_due
+
+    def take(self, record: Record) -> None:
+        """Take the next record behind it; raises `Fault` if it is not the one that is due."""
+        match record:
+            case RunCarried() if self._runs_due and record.run not in self.runs:
+                self._runs_due -= 1
+                self.runs[record.run] = OpenRun.of(record)
+            case GrantsCarried() if not self._runs_due and 0 < len(record.ids) <= self._grants_due:
+                self._take_ids(record.ids)
+            case _:
+                raise Fault("the runs and grants that the file carries over are not all there")
+
+    def _take_ids(self, ids: tuple[str, ...]) -> None:
+        last = next(reversed(self.grants), "")
+        for each in ids:
+            if self.grants and each <= str(last):
+                raise Fault("the grants that the file carries over are not in order")
+            last = each
+            self.grants[each] = True
+        self._grants_due -= len(ids)
+
+    def check(self, runs: Mapping[str, OpenRun], grants: Mapping[int | str, bool]) -> None:
+        """Raise `Fault` unless it says of the session's open runs and grants what is known."""
+        for name, run in self.runs.items():
+            if name not in runs or not runs[name].agrees(run):
+                raise Fault(f"run `{name}` was not left as the file carries it over")
+        for name, run in runs.items():
+            if not run.closed and name not in self.runs:
+                raise Fault(f"run `{name}` is open, and the file does not carry it over")
+        if self.grants.keys() != {grant for grant, good in grants.items() if good}:
+            raise Fault("the grants that the file carries over are not those in force")
+
+
+class Removals:
+    """Which records are gone, and up to where the log says that retention removed them."""
+
+    def __init__(self) -> None:
+        self._gone: list[tuple[int, int]] = []
+        self._told = 0
+        self._telling = 0
+
+    def gone(self, first: int, end: int) -> None:
+        """A file is gone, and its sums are there."""
+        self._gone.append((first, end))
+
+    def tell(self, record: RecordsRemoved, end: End) -> None:
+        """Take what the log says; it counts once it is signed. Raises `Fault`."""
+        if record.end > end.count:
+            raise Fault("it names records that are not before it")
+        self._telling = max(self._telling, record.end)
+
+    def signed(self) -> None:
+        """A checkpoint is over all that was told."""
+        self._told = self._telling
+
+    @property
+    def rows(self) -> tuple[tuple[int, int], ...]:
+        """What is gone, neighbours together."""
+        rows: list[tuple[int, int]] = []
+        for first, end in self._gone:
+            begin = rows.pop()[0] if rows and rows[-1][1] == first else first
+            rows.append((begin, end))
+        return tuple(rows)
+
+    @property
+    def untold(self) -> tuple[int, int] | None:
+        """The first file that is gone and that no signed record is about."""
+        return next((row for row in self._gone if row[1] > self._told), None)
