@@ -89,8 +89,8 @@ def _begin(first: Line, index: int) -> tuple[End, int]:
     if not index:
         return End(), _seen(first).time
     record = decode_record(first.record)
-    if first.number != index or not isinstance(record, SegmentOpened):
-        raise Fault(f"the file does not begin with `segment_opened` as record {index}")
+    if not isinstance(record, SegmentOpened):
+        raise Fault("the file does not begin with `segment_opened`")
     try:
         tree = compact_range(index, bytes.fromhex(record.nodes))
     except ValueError as error:

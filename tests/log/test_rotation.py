@@ -219,7 +219,7 @@ def test_what_was_in_flight_is_ended_from_the_last_file(
     assert (report.bad, report.open_runs, report.without_outcome) == (None, 0, 1)
 
 
-@pytest.mark.parametrize("nodes", ["00" * 64, "00"])
+@pytest.mark.parametrize("nodes", ["00" * 96, "00"])
 def test_a_head_that_lies_is_not_believed(
     scribe: Scribe, tmp_path: Path, tight: Rotation, nodes: str
 ) -> None:
@@ -227,6 +227,16 @@ def test_a_head_that_lies_is_not_believed(
     scribe.write_files(tmp_path, tight, seal=False)
     refile(tmp_path, changed(25, nodes=nodes)(records_of(tmp_path)), BEGINS)
     with pytest.raises(LogCorruptError, match=r"nodes|another root"):
+        LogFile.open(tmp_path, "os", scribe.kernel, tight)
+
+
+def test_a_last_file_under_another_name_is_not_continued(
+    scribe: Scribe, tmp_path: Path, tight: Rotation
+) -> None:
+    """What its name says of its first record must be true."""
+    scribe.write_files(tmp_path, tight, seal=False)
+    (tmp_path / name_of(25)).rename(tmp_path / name_of(26))
+    with pytest.raises(LogCorruptError, match="record 26"):
         LogFile.open(tmp_path, "os", scribe.kernel, tight)
 
 
@@ -484,6 +494,13 @@ FORGERIES = {
 }
 
 
+def _ids_twice(records: list[Record]) -> list[Record]:
+    return changed(16, ids=("g", "g"))(changed(15, grants=2)(records))
+
+
+FORGERIES["ids_twice"] = (_ids_twice, 16, "not in order")
+
+
 @pytest.mark.parametrize("name", FORGERIES)
 def test_what_a_file_carries_over_is_checked(
     scribe: Scribe, tmp_path: Path, tight: Rotation, name: str
@@ -495,6 +512,21 @@ def test_what_a_file_carries_over_is_checked(
     bad = verify(tmp_path).bad
     assert bad is not None
     assert (bad.index, problem in bad.problem) == (index, True), bad
+
+
+def test_a_file_begins_behind_a_checkpoint(scribe: Scribe, tmp_path: Path, tight: Rotation) -> None:
+    """With a true tree, too: what is not signed when a file is closed could be cut off with it."""
+    scribe.write_files(tmp_path, tight)
+    records, end = records_of(tmp_path)[:17], End()
+    del records[14]
+    for record in records[:14]:
+        end.grow(encode_record(record))
+    refile(tmp_path, changed(14, nodes=end.tree.nodes.hex())(records), [0, 6, 14])
+    for first in BEGINS[2:]:
+        (tmp_path / name_of(first)).unlink()
+    bad = verify(tmp_path).bad
+    assert bad is not None
+    assert (bad.index, bad.problem) == (14, "the file does not begin behind a checkpoint")
 
 
 def test_an_open_run_must_be_carried_over(
