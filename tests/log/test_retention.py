@@ -212,7 +212,7 @@ def test_every_changed_byte_of_the_hashes_is_found(kept: Kept) -> None:
     assert kept.verify().ok
 
 
-@pytest.mark.parametrize("change", ["shorter", "longer", "torn", "empty", "gone"])
+@pytest.mark.parametrize("change", ["shorter", "longer", "torn", "more", "empty", "gone"])
 def test_hashes_that_are_not_whole_are_found(kept: Kept, change: str) -> None:
     """A hash too few or too many, a part of one, or none."""
     path = kept.folder / name_of(kept.removed[1], HASHES)
@@ -221,9 +221,13 @@ def test_hashes_that_are_not_whole_are_found(kept: Kept, change: str) -> None:
         path.unlink()
     else:
         path.write_bytes(
-            {"shorter": data[:-32], "longer": data + bytes(32), "torn": data[:-1], "empty": b""}[
-                change
-            ]
+            {
+                "shorter": data[:-32],
+                "longer": data + bytes(32),
+                "torn": data[:-1],
+                "more": data + b"x",
+                "empty": b"",
+            }[change]
         )
     bad = kept.verify().bad
     assert bad is not None
@@ -271,6 +275,22 @@ def test_a_damaged_file_is_kept_and_told(
     (sentence,) = told
     assert sentence.startswith("records 0 to 5 cannot be removed from the log: the line does not")
     log.close()
+
+
+def test_a_file_that_was_cut_is_kept_and_told(
+    scribe: Scribe, tmp_path: Path, fleeting: Rotation
+) -> None:
+    """True lines of which the last are missing are no whole file."""
+    told: list[str] = []
+    log = LogFile.open(tmp_path, "os", scribe.kernel, fleeting, told.append)
+    log.append([scribe.opened(), *scribe.changes])
+    file = tmp_path / "log.jsonl"
+    file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:-1]))
+    log._storage.size = file.stat().st_size  # type: ignore[union-attr]
+    log.append(scribe.run("a"))
+    log.close()
+    assert file.exists()
+    assert "it ends at record 5 and the next file begins at 6" in told[0]
 
 
 @pytest.mark.parametrize("step", ["open", "fsync", "rename", "write", "unlink"])

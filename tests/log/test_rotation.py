@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from authgate_async import wire
 from authgate_async.errors import LogCorruptError, LogUnavailableError, UsageError
-from authgate_async.log import rotation, writer
+from authgate_async.log import rotation, segments, writer
 from authgate_async.log.complete import RunStory
 from authgate_async.log.growth import End
 from authgate_async.log.lines import FIRST, make_line, read_line
@@ -359,6 +359,23 @@ def test_a_log_that_could_not_begin_a_file_is_sealed(
     LogFile.open(tmp_path, "os", scribe.kernel, tight).close()
 
 
+def test_a_file_of_that_name_is_not_written_to(
+    scribe: Scribe, tmp_path: Path, tight: Rotation
+) -> None:
+    """What somebody put in the next file's place stays as it is; gone, the log goes on."""
+    log = LogFile.open(tmp_path, "os", scribe.kernel, tight)
+    log.append([scribe.opened(), *scribe.changes])
+    diary = tmp_path / name_of(6)
+    diary.write_bytes(b"my diary")
+    with pytest.raises(LogUnavailableError, match="cannot be written"):
+        log.append(scribe.run("a"))
+    assert diary.read_bytes() == b"my diary"
+    diary.unlink()
+    log.append(scribe.run("a"))
+    log.close()
+    assert verify(tmp_path).sealed
+
+
 def test_the_lock_is_held_over_a_rotation(scribe: Scribe, tmp_path: Path, tight: Rotation) -> None:
     """A second writer is turned away whichever file the first is in."""
     log = LogFile.open(tmp_path, "os", scribe.kernel, tight)
@@ -421,6 +438,38 @@ def test_following_goes_over_a_rotation(scribe: Scribe, tmp_path: Path, tight: R
     with pytest.raises(_EndError):
         deque(map(seen.append, (line.number for line in lines)), maxlen=0)
     assert seen == list(range(log.count))
+    log.close()
+
+
+def test_following_a_log_of_which_a_file_is_gone_ends(
+    scribe: Scribe, tmp_path: Path, tight: Rotation
+) -> None:
+    """What is missing never comes: nobody waits for it."""
+    scribe.write_files(tmp_path, tight)
+    (tmp_path / name_of(15)).unlink()
+    with pytest.raises(LogCorruptError, match="record 15: the file that should begin here is gone"):
+        deque(true_lines(tmp_path, lambda: pytest.fail("it waits")), maxlen=0)
+
+
+def test_a_writer_may_go_on_while_its_log_is_verified(
+    scribe: Scribe, tmp_path: Path, tight: Rotation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lines, and then another file, that come between two looks at the folder are no gap."""
+    log = LogFile.open(tmp_path, "os", scribe.kernel)
+    log.append([scribe.opened(), *scribe.changes])
+    look = segments.firsts
+
+    def late(folder: Path, *suffixes: str) -> list[int]:
+        if log.count == 6 and looks.pop():
+            log.append(scribe.run("a"))
+            log._rotation = tight
+            log.append(scribe.run("b"))
+        return look(folder, *suffixes)
+
+    looks = [True, False]
+    monkeypatch.setattr(segments, "firsts", late)
+    report = verify(tmp_path)
+    assert (report.bad, report.runs, looks) == (None, 2, [])
     log.close()
 
 
@@ -579,6 +628,23 @@ def test_revoked_grants_are_not_carried_over(
     assert list(map(len, carried)) == [1000, 500]
     told = [each for ids in carried for each in ids]
     assert told == sorted({"g", *(f"x{n}" for n in range(1500))} - {"x7"})
+    assert verify(tmp_path).ok
+
+
+def test_what_is_carried_over_does_not_count_as_size(scribe: Scribe, tmp_path: Path) -> None:
+    """However much that is, a file is not full because of it."""
+    log = LogFile.open(tmp_path, "os", scribe.kernel, Rotation(file_bytes=2**16))
+    long = [f"{n:03}" + "x" * 200 for n in range(400)]
+    more = [
+        scribe.change(wire.Register(wire.Grant(name, "a", "machine", "folder", name, "", 1)))
+        for name in long
+    ]
+    log.append([scribe.opened(), *scribe.changes, *more])
+    for _ in range(4):
+        log.append([scribe.refusal()])
+    log.close()
+    assert len(firsts(tmp_path)) == 2
+    assert (tmp_path / name_of(firsts(tmp_path)[1])).stat().st_size > 2**16
     assert verify(tmp_path).ok
 
 
