@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import time
 from importlib import import_module
-from typing import Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 import structlog
 
 from authgate_async import reference
 from authgate_async.errors import BackendMissingError, UsageError, WireError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
     "Backend",
@@ -88,8 +91,37 @@ class CompactRange(Protocol):
         """Add a leaf that is hashed already, 32 bytes."""
         ...
 
+    def extend(self, leaves: bytes) -> None:
+        """Add leaves, one behind the other."""
+        ...
+
     def root(self) -> bytes:
         """Return the root, 32 bytes."""
+        ...
+
+
+class Scan(Protocol):
+    """Lines at the beginning of a piece of a log, whole, true to their sums, and in order.
+
+    Of an intent that agrees with its verdict, and of an outcome in its usual form, it was seen all
+    that depends on other records; of other lines nothing.
+    """
+
+    @property
+    def length(self) -> int:
+        """How many bytes these lines have."""
+        ...
+
+    def seen(self) -> list[tuple[Any, ...] | None]:
+        """Return what was seen of each line."""
+        ...
+
+    def sums(self, begin: int, end: int) -> bytes:
+        """Return the sums of some lines, 32 bytes each."""
+        ...
+
+    def place(self, index: int) -> tuple[int, int, int]:
+        """Return where a line begins, and where its record begins and ends."""
         ...
 
 
@@ -151,6 +183,11 @@ def verify_checkpoint(
 def compact_range(size: int = 0, nodes: bytes = b"") -> CompactRange:
     """Begin a tree, or go on with one; `ValueError` if one of that size has not these nodes."""
     return cast("CompactRange", _any_implementation().CompactRange(size, nodes))
+
+
+def scanner() -> Callable[[bytes, int, str], Scan] | None:
+    """Return what reads many lines of a log at once; None without the extension."""
+    return getattr(_any_implementation(), "scan", None)
 
 
 def _native(backend: Backend) -> Any:

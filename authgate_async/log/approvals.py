@@ -59,6 +59,10 @@ class Approvals:
         self._used.add((approval.approver, approval.nonce))
         self._given.setdefault(approval.action_digest, []).append(approval)
 
+    def asks(self, grant: str) -> bool:
+        """Whether a grant asks for approvals."""
+        return grant in self._asking
+
     def check(self, record: Intent, verdict: Verdict) -> None:
         """Hold a permit against the grants that it rests on, and use its approvals up.
 

@@ -7,6 +7,7 @@ of the format.
 from __future__ import annotations
 
 import json
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, cast, get_args, get_origin
 
@@ -166,8 +167,11 @@ def change_from(record: RegistryChange) -> wire.Change:
     return cast("wire.Change", _message(kind, record.fields))
 
 
+_fields_of = cache(msgspec.structs.fields)  # it evaluates annotations, each time
+
+
 def _message(kind: type[msgspec.Struct], fields: dict[str, int | str]) -> msgspec.Struct:
-    return kind(**{one.name: _value(one, fields) for one in msgspec.structs.fields(kind)})
+    return kind(**{one.name: _value(one, fields) for one in _fields_of(kind)})
 
 
 def _value(field: msgspec.structs.FieldInfo, fields: dict[str, int | str]) -> object:

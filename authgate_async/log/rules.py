@@ -8,14 +8,15 @@ session.
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from authgate_async.backends import verify_signed
+from authgate_async.log.agreement import check_asked, check_intent, check_outputs
 from authgate_async.log.approvals import Approvals
 from authgate_async.log.carrying import Carried, OpenRun, Removals
-from authgate_async.log.entries import CHANGE_FIELDS, asked_of, change_from, intent_of
+from authgate_async.log.entries import CHANGE_FIELDS, change_from
 from authgate_async.log.growth import End
 from authgate_async.log.lines import Fault
 from authgate_async.log.numbering import MAX_LATE
@@ -37,17 +38,18 @@ from authgate_async.log.records import (
     Sealed,
     SegmentOpened,
 )
-from authgate_async.log.sealing import MIN_SEALED
 from authgate_async.reference.tree import root_of
-from authgate_async.wire import SignedVerdict, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from authgate_async.log.lines import Line
-    from authgate_async.wire import Change
+    from authgate_async.wire import Change, SignedVerdict
 
-__all__ = ["Rules"]
+__all__ = ["OUTCOME", "Rules"]
+
+OUTCOME = 5
+"""How many things are seen of an outcome; of an intent there are more."""
 
 _Step = Intent | ApprovalAsked | Rejected
 _OfRun = _Step | Outcome | RunClosed
@@ -56,8 +58,6 @@ _MISPLACED = {
     True: "the file does not begin with `segment_opened`",
     False: "a file of the log begins in the middle of another",
 }
-
-_verdict = msgspec.msgpack.Decoder(Verdict).decode
 
 
 class Rules:
@@ -71,7 +71,7 @@ class Rules:
         self.end = End()
         self._given = key
         self._next: bytes | None = None
-        self._batch: tuple[bytes | None, int, bytes] | None = None
+        self._batch = b""
         self.key = key or b""
         self.sessions = 0
         self.runs = 0
@@ -121,6 +121,34 @@ class Rules:
         self.removals.gone(first, self.end.count)
         self._gap, self.sealed, self._sealing = True, False, False
 
+    def passes(self, seen: tuple[Any, ...]) -> bool:
+        """Take what `scanning` saw of an intent or an outcome, and say yes; or else do nothing.
+
+        Whatever is not as it mostly is has to be checked as a record: there may be a fault.
+        """
+        if self._sealing or self.sealed or self._at_start or self._gap or not self._carried.whole:
+            return False
+        run = self._open.get(seen[0])
+        if run is None or seen[1] != run.next:
+            return False
+        if not (self._step_passes if len(seen) > OUTCOME else _outcome_passes)(run, seen):
+            return False
+        run.next += 1
+        return True
+
+    def _step_passes(self, run: OpenRun, seen: tuple[Any, ...]) -> bool:
+        name, _, seq, agent, permitted, digest, grants, batch = seen
+        if agent != run.agent or seq <= run.last_step or batch != self._batch:
+            return False
+        for grant in grants:
+            if not self._grants.get(grant, False) or self._approvals.asks(grant):
+                return False
+        run.last_step = seq
+        run.steps += 1
+        if permitted:
+            run.pending[digest] = (f"{name}:{seq}", seq)
+        return True
+
     def _check(self, record: Record) -> None:
         self._check_place(record)
         match record:
@@ -160,7 +188,7 @@ class Rules:
     def _log_opened(self, record: LogOpened) -> None:
         key = _key_of(record)
         self._auditor = record.auditor
-        self._next = self._batch = None
+        self._next, self._batch = None, b""
         if self._given is not None and key != self._given:
             raise Fault(
                 f"the log was written under the key {record.key_id}, not under the one given, "
@@ -255,7 +283,7 @@ class Rules:
         run.next += 1
         match record:
             case Outcome():
-                _check_outputs(record)
+                check_outputs(record)
                 _settle(run, record)
                 if run.closed and not run.pending:
                     self._late.pop(record.run, None)
@@ -294,7 +322,7 @@ class Rules:
         run.last_step = record.seq
         run.steps += 1
         if isinstance(record, Intent):
-            signed, verdict = _check_intent(record)
+            signed, verdict = check_intent(record)
             self._check_signature(signed)
             self._check_grants(record)
             if record.permitted:
@@ -303,7 +331,7 @@ class Rules:
 
     def _asked(self, run: OpenRun, record: ApprovalAsked) -> None:
         _check_step(run, record)
-        signed, verdict = _check_asked(record)
+        signed, verdict = check_asked(record)
         self._check_signature(signed)
         if verdict.permitted or not verdict.approvers:
             raise Fault("its verdict does not say that an approval is all that is missing")
@@ -323,7 +351,7 @@ class Rules:
     def _check_signature(self, signed: SignedVerdict) -> None:
         """Hold a verdict against the key; the signature of one batch is computed once."""
         root = root_of(signed.verdict, signed.index, signed.size, signed.path)
-        batch = (root, signed.size, signed.signature)
+        batch = (root or b"") + signed.size.to_bytes(8, "big") + signed.signature
         if root is None or (
             batch != self._batch and not verify_signed(self.key, msgspec.msgpack.encode(signed))
         ):
@@ -380,6 +408,14 @@ def _settle(run: OpenRun, record: Outcome) -> None:
         raise Fault(f"the outcome of `{record.action_id}` has no permitted intent before it")
 
 
+def _outcome_passes(run: OpenRun, seen: tuple[Any, ...]) -> bool:
+    _, _, seq, action_id, digest = seen
+    if run.pending.get(digest) != (action_id, seq):
+        return False
+    del run.pending[digest]
+    return True
+
+
 def _check_change(record: RegistryChange) -> None:
     if record.fields.keys() != CHANGE_FIELDS.get(record.change):
         raise Fault(f"its fields are not those of the change `{record.change}`")
@@ -397,91 +433,3 @@ def _check_step(run: OpenRun, record: _Step, *, nobody: bool = False) -> None:
         raise Fault(f"its agent is not that of run `{record.run}`")
     if record.seq <= run.last_step:
         raise Fault(f"step {record.seq} of run `{record.run}` comes twice or too late")
-
-
-def _check_intent(record: Intent) -> tuple[SignedVerdict, Verdict]:
-    """Hold the record against the verdict that it carries, and return that."""
-    signed, verdict = _carried(record)
-    told = intent_of(
-        signed,
-        verdict,
-        run=record.run,
-        seq=record.seq,
-        args=record.args,
-        sealed_args=record.sealed_args,
-        run_seq=record.run_seq,
-    )
-    _compare(record, told)
-    return signed, verdict
-
-
-def _check_asked(record: ApprovalAsked) -> tuple[SignedVerdict, Verdict]:
-    signed, verdict = _carried(record)
-    told = asked_of(
-        signed,
-        verdict,
-        run=record.run,
-        seq=record.seq,
-        args=record.args,
-        sealed_args=record.sealed_args,
-        deadline=record.deadline,
-        run_seq=record.run_seq,
-    )
-    _compare(record, told)
-    return signed, verdict
-
-
-def _carried(record: Intent | ApprovalAsked) -> tuple[SignedVerdict, Verdict]:
-    signed = SignedVerdict(
-        verdict=_unhex(record.proof.verdict, "verdict"),
-        index=record.proof.index,
-        size=record.proof.size,
-        path=_unhex(record.proof.path, "path"),
-        signature=_unhex(record.proof.signature, "signature"),
-    )
-    try:
-        verdict = _verdict(signed.verdict)
-    except (msgspec.MsgspecError, UnicodeError) as error:
-        raise Fault(f"its verdict cannot be read: {error}") from error
-    return signed, verdict
-
-
-def _compare(record: Intent | ApprovalAsked, told: Intent | ApprovalAsked) -> None:
-    for name in told.__struct_fields__:
-        if getattr(told, name) != getattr(record, name):
-            raise Fault(f"its `{name}` is not what its signed verdict says")
-    if record.action_id != f"{record.run}:{record.seq}":
-        raise Fault("its verdict is about another step")
-    if record.args and sha256(record.args.encode()).hexdigest() != record.args_digest:
-        raise Fault("its `args` have another digest than `args_digest`")
-    _check_sealed(record.sealed_args, "sealed_args", due=bool(record.sealed_args))
-    if record.args and record.sealed_args:
-        raise Fault("it has its arguments both in clear and sealed")
-
-
-def _check_outputs(record: Outcome) -> None:
-    """Hold what is kept of a call's outputs against the word for it."""
-    _check_sealed(record.sealed_outputs, "sealed_outputs", due=record.outputs == "sealed")
-    shown = (
-        ("result", record.result.encode(), record.result_digest),
-        ("stdout", _unhex(record.stdout, "stdout"), record.stdout_digest),
-        ("stderr", _unhex(record.stderr, "stderr"), record.stderr_digest),
-    )
-    for name, text, digest in shown:
-        if record.outputs == "full" and sha256(text).hexdigest() != digest:
-            raise Fault(f"its `{name}` has another digest than `{name}_digest`")
-        if record.outputs != "full" and text:
-            raise Fault(f"it shows its `{name}`, and says that it has its outputs otherwise")
-
-
-def _check_sealed(sealed: str, name: str, *, due: bool) -> None:
-    """See that there is a sealed text where one is due, as far as that shows without the key."""
-    if due != bool(sealed) or (due and len(_unhex(sealed, name)) < MIN_SEALED):
-        raise Fault(f"its `{name}` is no sealed text, or is there where none is due")
-
-
-def _unhex(text: str, name: str) -> bytes:
-    try:
-        return bytes.fromhex(text)
-    except ValueError as error:
-        raise Fault(f"its `{name}` is not hex") from error

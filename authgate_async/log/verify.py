@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -9,9 +10,8 @@ import msgspec
 from authgate_async.errors import UsageError
 from authgate_async.log.lines import Fault
 from authgate_async.log.notes import read_note
-from authgate_async.log.reading import take
-from authgate_async.log.records import decode_record
 from authgate_async.log.rules import Rules
+from authgate_async.log.scanning import Lines
 from authgate_async.log.segments import HASHES, HashPart, LogFiles, name_of, readable
 
 if TYPE_CHECKING:
@@ -140,13 +140,11 @@ class _Reader:
             self._offset = 0
             if part.first:
                 rules.begin_file()
-        while line := take(part.stream, rules.end):
-            record = decode_record(line.record)
-            rules.check(line, record)
-            self._offset = part.stream.tell()
-            anchor.check(rules)
-            if see is not None:
-                see(line, record)
+        lines = Lines(part.stream, rules, see, anchor.size)
+        try:
+            lines.read(partial(anchor.check, rules))
+        finally:
+            self._offset = lines.offset
 
     def bad(self, fault: Fault) -> Bad:
         """Return where a fault is."""
@@ -186,13 +184,13 @@ class _Anchor:
     def __init__(self, text: str | None) -> None:
         self._text = text or ""
         try:
-            self._size = read_note(text).size if text is not None else None
+            self.size = read_note(text).size if text is not None else None
         except Fault as fault:
             raise UsageError(f"{fault.problem}; give one that this log once had") from fault
 
     def check(self, rules: Rules) -> None:
         """Where the log has the checkpoint's size, it must have its root, name and key."""
-        if rules.end.count != self._size or not rules.key:
+        if rules.end.count != self.size or not rules.key:
             return
         try:
             rules.end.check(self._text, rules.key)
@@ -206,7 +204,7 @@ class _Anchor:
         """
         for each in sums:
             yield each
-            if rules.end.count == self._size:
+            if rules.end.count == self.size:
                 try:
                     rules.end.check_root(self._text)
                 except Fault as fault:
@@ -217,8 +215,8 @@ class _Anchor:
 
     def must_be_met(self, rules: Rules) -> None:
         """The log must be that long."""
-        if self._size is not None and rules.end.count < self._size:
-            problem = f"the log ends, and the checkpoint given is over {self._size} records"
+        if self.size is not None and rules.end.count < self.size:
+            problem = f"the log ends, and the checkpoint given is over {self.size} records"
             raise Fault(problem, _ROLLED_BACK)
 
 

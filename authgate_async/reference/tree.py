@@ -100,6 +100,11 @@ class CompactRange:
         self._nodes.append(leaf)
         self.size += 1
 
+    def extend(self, leaves: bytes) -> None:
+        """Add leaves, one behind the other."""
+        for at in range(0, len(leaves), _HASH):
+            self.push(leaves[at : at + _HASH])
+
     def root(self) -> bytes:
         """The root; of no leaves, the hash of nothing."""
         if not self._nodes:

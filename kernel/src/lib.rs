@@ -16,6 +16,7 @@
 //! | `registry` | what is known, indexed by hash |
 //! | `permit` | signs batches; the only place that verifies a permit |
 //! | `redeem` | used nonces, verified roots |
+//! | `log` | a quick yes for the lines of a log of which there are most |
 //! | `tree` | RFC 6962 trees, whole or growing, and RFC 9162 verification |
 //! | `signing` | statements and strict Ed25519 |
 //! | `wire`, `codec` | the messages, as `MessagePack` arrays |
@@ -33,6 +34,7 @@ mod decide;
 pub mod error;
 mod json;
 mod kernel;
+pub mod log;
 mod permit;
 mod redeem;
 mod registry;

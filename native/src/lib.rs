@@ -4,6 +4,7 @@ use pyo3::prelude::*;
 #[cfg(target_os = "linux")]
 mod jail;
 mod kernel;
+mod log;
 mod sandbox;
 mod tree;
 
@@ -11,6 +12,7 @@ mod tree;
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     kernel::register(module)?;
+    log::register(module)?;
     tree::register(module)?;
     sandbox::register(module)
 }

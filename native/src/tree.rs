@@ -41,6 +41,17 @@ impl PyCompactRange {
         Ok(())
     }
 
+    fn extend(&mut self, leaves: &[u8]) -> PyResult<()> {
+        let (hashes, rest) = leaves.as_chunks::<32>();
+        if !rest.is_empty() {
+            return Err(PyValueError::new_err("a leaf's hash has 32 bytes"));
+        }
+        for leaf in hashes {
+            self.range.push(*leaf);
+        }
+        Ok(())
+    }
+
     fn root<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, &self.range.root())
     }

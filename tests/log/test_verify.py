@@ -433,7 +433,7 @@ def test_only_so_many_are_remembered(records: Records, monkeypatch: pytest.Monke
     unused = [*records[5:7], replace(records[10], run_seq=2, steps=1)]
     ids = [f"r{n}" for n in range(4)]
     kept = rules.Rules(None)
-    monkeypatch.setattr(rules, "_check_intent", lambda _: (None, None))
+    monkeypatch.setattr(rules, "check_intent", lambda _: (None, None))
     monkeypatch.setattr(rules.Rules, "_check_signature", lambda *_: None)
     for record in [*records[:5], *(replace(each, run=run) for run in ids for each in unused)]:
         kept.check(read_line(make_line(0, FIRST, encode_record(record))[0]), record)

@@ -1,0 +1,102 @@
+//! Whole lines: their form, their sums, and that each follows the one before it.
+
+use std::str::from_utf8;
+
+use memchr::memchr;
+
+use super::{intent, outcome};
+use crate::log::{Intent, Outcome};
+use crate::tree::{Hash, leaf_hash};
+
+/// How a line ends: its sum, in 64 hexadecimal digits, between these.
+const TAIL: &[u8] = b",\"sum\":\"";
+const END: &[u8] = b"\"}\n";
+const TAIL_LENGTH: usize = 8 + 64 + 3;
+
+/// Lines from the beginning of a piece of a log, as far as they are in order.
+#[derive(Debug, Default)]
+pub struct Scan {
+    /// The lines.
+    pub items: Vec<Item>,
+    /// How many bytes they have.
+    pub length: usize,
+}
+
+/// A line that is in its place and matches its sum.
+#[derive(Debug)]
+pub struct Item {
+    /// Where it begins in the piece.
+    pub line: usize,
+    /// Where its record begins.
+    pub from: usize,
+    /// Where its record ends.
+    pub to: usize,
+    /// Its sum: its leaf's hash.
+    pub sum: Hash,
+    /// What was seen of its record.
+    pub seen: Seen,
+}
+
+/// What was seen of a record.
+#[derive(Debug)]
+pub enum Seen {
+    /// An intent that agrees with its verdict.
+    Intent(Intent),
+    /// An outcome in its usual form.
+    Outcome(Outcome),
+    /// Something else, to be read by who knows all kinds.
+    Other,
+}
+
+/// Reads the lines at the beginning of `bytes` that are whole and in order. The first has to be
+/// number `index`, behind a line with the sum `head`, in hex.
+#[must_use]
+pub fn scan(bytes: &[u8], index: u64, head: &str) -> Scan {
+    let mut found = Scan::default();
+    let mut head = head.to_owned();
+    for number in index.. {
+        let Some(rest) = bytes.get(found.length..) else {
+            break;
+        };
+        let Some((item, length, sum)) = line(rest, found.length, number, &head) else {
+            break;
+        };
+        found.items.push(item);
+        found.length += length;
+        head = sum;
+    }
+    found
+}
+
+/// The line at the beginning, with its length and its sum in hex.
+fn line(rest: &[u8], base: usize, number: u64, head: &str) -> Option<(Item, usize, String)> {
+    let length = memchr(b'\n', rest)? + 1;
+    let raw = rest.get(..length)?;
+    let start = format!("{{\"index\":{number},\"prev\":\"{head}\",\"record\":");
+    let end = length.checked_sub(TAIL_LENGTH)?;
+    let (body, tail) = raw.split_at_checked(end)?;
+    let record = body.strip_prefix(start.as_bytes())?;
+    let sum = tail.strip_prefix(TAIL)?.strip_suffix(END)?;
+    let hash = leaf_hash(body);
+    if !super::text::is_hex_of(sum, &hash) || !record.starts_with(b"{") {
+        return None;
+    }
+    let item = Item {
+        line: base,
+        from: base + start.len(),
+        to: base + end,
+        sum: hash,
+        seen: from_utf8(record).ok().map_or(Seen::Other, seen),
+    };
+    Some((item, length, from_utf8(sum).ok()?.to_owned()))
+}
+
+fn seen(record: &str) -> Seen {
+    // Both kinds begin alike, and no other does.
+    if !record.starts_with("{\"action_digest\":") {
+        return Seen::Other;
+    }
+    let outcome = || outcome::read(record).map(Seen::Outcome);
+    let intent = || intent::read(record).map(Seen::Intent);
+    outcome().or_else(intent).unwrap_or(Seen::Other)
+}
