@@ -100,3 +100,50 @@ fn seen(record: &str) -> Seen {
     let intent = || intent::read(record).map(Seen::Intent);
     outcome().or_else(intent).unwrap_or(Seen::Other)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Seen, scan};
+    use crate::signing::hex;
+    use crate::tree::leaf_hash;
+
+    const FIRST: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+    fn line(index: u64, head: &str, record: &str) -> (String, String) {
+        let body = format!("{{\"index\":{index},\"prev\":\"{head}\",\"record\":{record}");
+        let sum = hex(&leaf_hash(body.as_bytes()));
+        (format!("{body},\"sum\":\"{sum}\"}}\n"), sum)
+    }
+
+    #[test]
+    fn lines_are_read_as_far_as_they_are_in_order() {
+        let (one, head) = line(0, FIRST, "{}");
+        let (two, head) = line(1, &head, "{\"a\":1}");
+        let (late, _) = line(3, &head, "{}");
+        let whole = one.clone() + &two;
+        let found = scan((whole.clone() + &late).as_bytes(), 0, FIRST);
+        assert_eq!((found.items.len(), found.length), (2, whole.len()));
+        assert!(
+            found
+                .items
+                .iter()
+                .all(|item| matches!(item.seen, Seen::Other))
+        );
+        assert_eq!(scan(two.as_bytes(), 0, FIRST).length, 0);
+        let torn = whole.trim_end().as_bytes();
+        assert_eq!(scan(torn, 0, FIRST).length, one.len());
+    }
+
+    #[test]
+    fn no_byte_of_a_line_can_be_another() {
+        let (good, _) = line(0, FIRST, "{\"a\":\"b\"}");
+        for at in 0..good.len() {
+            let mut bytes = good.clone().into_bytes();
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte ^= 1;
+            }
+            assert_eq!(scan(&bytes, 0, FIRST).length, 0, "at {at}");
+        }
+        assert_eq!(scan(b"", 0, FIRST).length, 0);
+    }
+}
