@@ -2,8 +2,8 @@
 
 Ours: tasks that each wait for their record, through the log writer's mailbox; hash chain, tree and
 a signed checkpoint in each group commit. SQLite: threads with a connection each, WAL,
-`synchronous=FULL`, one insert a commit, no signature. Bare: one `write` and one `fsync`, of a record
-or of 256 (then a figure is of all of them).
+`synchronous=FULL`, one insert a commit, no signature. Bare: one `write` and one `fsync`, of a
+record, or of 256 (then a figure is of all of them).
 All write the same bytes to the same disk: `--folder` says where, and must be no memory file system.
 """
 
