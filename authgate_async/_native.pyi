@@ -121,6 +121,10 @@ def jail_denied() -> list[tuple[str, int]]:
 def jail_landlock_abi() -> int:
     """Return the version of Landlock that this machine enforces, 0 for none."""
 
+def jail_forks_into_groups() -> bool:
+    """Whether a cell can be forked into a control group here."""
+
+@final
 class JailBase:
     """The namespaces of a template, and what its calls may see."""
 
@@ -136,12 +140,18 @@ class JailBase:
         """Whether each call has a limit of its own on tasks."""
 
     def serve(
-        self, control: int, watched: Sequence[int], armed: int, scratch_bytes: int
+        self,
+        control: int,
+        watched: Sequence[int],
+        armed: int,
+        scratch_bytes: int,
+        group: int | None,
     ) -> _Given | None:
         """Keep cells armed, tell how they ended; return a call in each cell that is locked.
 
         Returns None when `control` hangs up or one of `watched` is readable. The process must have
-        one thread; the hooks of `os.fork` do not run.
+        one thread; the hooks of `os.fork` do not run. With a `group`, the open folder of a control
+        group, which this takes over, each cell is in one of its own in there.
         """
 
 _Given: TypeAlias = tuple[int, bytes, list[tuple[str, str, str, str, int]], bool]

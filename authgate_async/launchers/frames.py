@@ -92,7 +92,7 @@ class Input(msgspec.Struct, frozen=True, array_like=True):
 class Report(msgspec.Struct, frozen=True):
     """The warden's last word; `sandbox/src/warden.rs` writes it."""
 
-    why: Literal["exited", "crowded", "late", "ordered", "abandoned"]
+    why: Literal["exited", "crowded", "late", "ordered", "abandoned", "memory"]
     code: int
     signal: int
     cpu_us: int

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Self
 
@@ -26,6 +27,7 @@ import msgspec
 from authgate_async.errors import ClosedError, SandboxUnavailableError, UsageError
 from authgate_async.launchers.cells.messages import Plan
 from authgate_async.launchers.cells.pool import Pool, Switchboard
+from authgate_async.launchers.cgroups import settle
 from authgate_async.launchers.outcome import ended
 from authgate_async.launchers.process import require_platform
 from authgate_async.launchers.protocol import LAYERS, Limits, cleared
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from authgate_async.launchers.cells.jailed import Jailed
+    from authgate_async.launchers.cgroups import Group, Home
     from authgate_async.launchers.protocol import Call, Clear, Ended, LayerName, Level, ToolRef
     from authgate_async.launchers.spawning import TemplateProcess
 
@@ -89,8 +92,11 @@ class JailLauncher:
         self._calls_per_template = calls_per_template
         self._current: dict[bool, Pool] = {}
         self._pools: list[Pool] = []
-        self._templates: set[TemplateProcess] = set()
+        self._templates: dict[TemplateProcess, Group | None] = {}
         self._entered = False
+        self._home: Home | None = None
+        self.lacking: dict[LayerName, str] = {}
+        """Why a layer is not to be had on this machine, where a sentence can tell."""
         self.layers: tuple[LayerName, ...] = JAIL_LAYERS
         """What holds a call on this machine; complete once the launcher was entered."""
 
@@ -119,6 +125,10 @@ class JailLauncher:
 
     async def _first(self) -> None:
         try:
+            self._home = await anyio.to_thread.run_sync(settle)
+        except SandboxUnavailableError as error:
+            self.lacking["cgroup"] = str(error)
+        try:
             pool = await self._ready(programs=False)
             armed = await pool.take()
             if armed is None:
@@ -127,7 +137,7 @@ class JailLauncher:
             help_ = await anyio.to_thread.run_sync(remedy, str(error))
             raise SandboxUnavailableError(f"{error}; {help_}") from error
         pool.give_back(armed)
-        self.layers = (*JAIL_LAYERS, *_further(pool.template.facts))
+        self.layers = (*JAIL_LAYERS, *_further(pool.template.facts, grouped=self._home is not None))
 
     async def __aexit__(self, *exc_info: object) -> None:
         """End every call that still runs, and the templates; no process is left."""
@@ -234,20 +244,29 @@ class JailLauncher:
     async def _start(self, tool: ToolRef | None, *, programs: bool) -> Pool:
         """Start a template, with one tool more; if that keeps it from starting, nothing changes."""
         tools = self._tools if tool is None else self._tools | {tool}
-        plan = Plan(tuple(tools), self._armed, Limits().scratch_bytes, programs)
+        group = None if self._home is None else await anyio.to_thread.run_sync(self._home.group)
+        path = str(group.path) if group else ""
+        plan = Plan(tuple(tools), self._armed, Limits().scratch_bytes, programs, path)
         encoded = msgspec.msgpack.encode(plan)
-        template = await start(_TEMPLATE, scratch=False, keep=self._adopt, plan=encoded)
+        keep = partial(self._adopt, group)
+        try:
+            template = await start(_TEMPLATE, scratch=False, keep=keep, plan=encoded)
+        except BaseException:
+            if group is not None and group not in self._templates.values():
+                with anyio.CancelScope(shield=True):
+                    await anyio.to_thread.run_sync(group.remove)
+            raise
         if programs in self._current:
             self._current[programs].retire()
         self._tools = tools
         self._pools = [pool for pool in self._pools if pool.calls or not pool.template.dead]
-        pool = self._current[programs] = Pool(template, plan.tools, self._board)
+        pool = self._current[programs] = Pool(template, plan.tools, self._board, group)
         self._pools.append(pool)
         return pool
 
-    def _adopt(self, template: TemplateProcess) -> None:
-        self._templates.add(template)
-        self._tasks.start_soon(self._keep, template)
+    def _adopt(self, group: Group | None, template: TemplateProcess) -> None:
+        self._templates[template] = group
+        self._tasks.start_soon(self._keep, template, group)
 
     async def _until(self, quiet: Callable[[], bool]) -> None:
         with anyio.move_on_after(_GRACE_SECONDS):
@@ -255,9 +274,12 @@ class JailLauncher:
                 self._changed = anyio.Event()
                 await self._changed.wait()
 
-    async def _keep(self, template: TemplateProcess) -> None:
-        await template.reap()
-        self._templates.discard(template)
+    async def _keep(self, template: TemplateProcess, group: Group | None) -> None:
+        with anyio.CancelScope(shield=True):
+            await template.reap()
+            if group is not None:
+                await anyio.to_thread.run_sync(group.remove)
+        del self._templates[template]
         self._changed.set()
 
     def _require_entered(self) -> None:
@@ -283,8 +305,12 @@ async def _confirm(jailed: Jailed, pool: Pool) -> None:
                 await jailed.over.wait()
 
 
-def _further(facts: bytes) -> tuple[LayerName, ...]:
+def _further(facts: bytes, *, grouped: bool) -> tuple[LayerName, ...]:
     """Return the layers that not every machine has, from what the template found."""
     bounds_tasks, abi = facts
-    found: dict[LayerName, bool] = {"tasks": bool(bounds_tasks), "landlock_scope": abi >= _SCOPED}
+    found: dict[LayerName, bool] = {
+        "tasks": bool(bounds_tasks) or grouped,
+        "landlock_scope": abi >= _SCOPED,
+        "cgroup": grouped,
+    }
     return tuple([name for name, there in found.items() if there])

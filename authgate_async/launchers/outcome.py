@@ -92,6 +92,7 @@ _ORDERED: dict[str, Cause] = {
     "crowded": "process_limit",
     "late": "deadline",
     "ordered": "cancelled",
+    "memory": "memory_limit",
 }
 
 
@@ -151,6 +152,10 @@ def _sentence(cause: Cause, call: Call, seen: Seen) -> str:
         "deadline": f"the call was not done after {limits.wall_ms} ms",
         "output_cap": f"the tool wrote more than its cap to {' and '.join(seen.capped)}",
         "process_limit": f"the call had more than {limits.processes} processes",
+        "memory_limit": (
+            "the call was killed: its processes and its scratch folder took more than its memory "
+            f"limit of {limits.memory_bytes + limits.scratch_bytes} bytes in all"
+        ),
         "cancelled": "the call was ended before it was done",
         "sandbox_died": "the sandbox's template process was lost; a later call starts a new one",
     }[cause]

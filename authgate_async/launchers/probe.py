@@ -18,7 +18,10 @@ OPTIONAL_LAYERS = LAYERS[20:]
 """What a jail can be without, unless a policy requires it."""
 
 _REMEDIES: dict[LayerName, str] = {
-    "tasks": "takes Linux 6.14; the processes of a call are counted every 5 ms all the same",
+    "tasks": (
+        "takes Linux 6.14, or the layer `cgroup`; the processes of a call are counted every 5 ms "
+        "all the same"
+    ),
     "landlock_scope": "takes Linux 6.12; namespaces and the filter of system calls hold the same",
 }
 _PROCESS_DETAILS: dict[LayerName, str] = {
@@ -32,6 +35,7 @@ _JAIL_DETAILS: dict[LayerName, str] = {
     "tree_kill": "the first process of a pid namespace takes all others with it",
     "private_folder": "in memory, gone with the call",
     "seccomp": "an allow-list for Python, a deny-list for programs",
+    "cgroup": "memory and tasks of a call in all, and its end at one blow",
 }
 
 
@@ -56,8 +60,8 @@ async def probe() -> list[Layer]:
     jail = JailLauncher(tools=[REPORT], processes=1)
     process = ProcessLauncher(processes=1)
     return [
-        *await _probe(jail, _JAIL_DETAILS, LAYERS),
-        *await _probe(process, _PROCESS_DETAILS, process.layers),
+        *await _probe(jail, _JAIL_DETAILS, LAYERS, jail.lacking),
+        *await _probe(process, _PROCESS_DETAILS, process.layers, {}),
     ]
 
 
@@ -65,6 +69,7 @@ async def _probe(
     launcher: JailLauncher | ProcessLauncher,
     details: dict[LayerName, str],
     tried: tuple[LayerName, ...],
+    lacking: dict[LayerName, str],
 ) -> list[Layer]:
     held: dict[str, bool] = {}
     try:
@@ -83,6 +88,6 @@ async def _probe(
         elif held and name in launcher.layers and held.get(name, True):
             layers.append(Layer(launcher.level, name, "enforced", details.get(name, "")))
         else:
-            why = _REMEDIES.get(name, reason) if held else reason
+            why = (_REMEDIES | lacking).get(name, reason) if held else reason
             layers.append(Layer(launcher.level, name, "unavailable", why))
     return layers

@@ -54,9 +54,10 @@ LayerName = Literal[
     "seccomp",
     "tasks",
     "landlock_scope",
+    "cgroup",
 ]
 """Something that holds a call: at level `inline` the first two, at `process` the first twelve, in a
-`jail` all, but for the last two, which take Linux 6.14 and 6.12."""
+`jail` all, but for the last three, which not every machine has."""
 
 LAYERS: tuple[LayerName, ...] = LayerName.__args__  # type: ignore[attr-defined]
 
@@ -75,7 +76,8 @@ Cause = Literal[
 ]
 """How a call ended. `returned` has a result; `raised` is the tool's own error (also one about a
 file or descriptors, and a status that it exited with); `memory_limit` is a `MemoryError` that it
-did not catch; `killed` is a signal that the sandbox did not send; `revoked` means that what the
+did not catch, or in a jail with the layer `cgroup` that the call in all took more than it may;
+`killed` is a signal that the sandbox did not send; `revoked` means that what the
 permit rests on was taken back while it ran; `sandbox_died` means that the template process was
 lost, or could not confine the body."""
 
@@ -87,7 +89,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     `processes` counts the processes of the call at one time, the first one too. `cpu_seconds`,
     `memory_bytes` (address space), `file_bytes` and `open_files` hold for each process.
-    `scratch_bytes` is what the working folder holds in all; only a jail keeps to it.
+    `scratch_bytes` is what the working folder holds in all; only a jail keeps to it. With the layer
+    `cgroup` a call in all, its working folder included, takes no more memory than both together.
     """
 
     wall_ms: int = 10_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["remedy"]
+__all__ = ["DELEGATE", "UNIFY", "in_container", "remedy"]
 
 _PROC = Path("/proc/sys")
 
@@ -38,6 +38,15 @@ _CONTAINER = (
     "--security-opt apparmor=unconfined --security-opt systempaths=unconfined`, which let it make "
     "namespaces and mount its own /proc"
 )
+DELEGATE = (
+    "start it by `systemd-run --user --scope -p Delegate=yes` (as root without `--user`), or as a "
+    "service with `Delegate=yes`"
+)
+UNIFY = "start Linux with `systemd.unified_cgroup_hierarchy=1`, which gives them every controller"
+_WRITABLE = (
+    "this is a container: start it with `--cgroupns=private --security-opt writable-cgroups=true` "
+    "(Docker 28)"
+)
 _ELSEWHERE = 'run `authgate doctor`; a tool of your own can say `level="process"`, which is no jail'
 _STEPS = ("namespace", "/proc", "groups")
 """Words of the steps that such settings stand against."""
@@ -58,9 +67,16 @@ def remedy(problem: str) -> str:
     for name, value, sentence in _SETTINGS:
         if _reads(_PROC / name) == value and not _exempt(name):
             return sentence
-    if any(Path(mark).exists() for mark in _MARKS):
-        return _CONTAINER
-    return _ELSEWHERE
+    return _CONTAINER if _is_container() else _ELSEWHERE
+
+
+def in_container() -> str:
+    """Return what delegates control groups to a container, if this is one."""
+    return _WRITABLE if _is_container() else ""
+
+
+def _is_container() -> bool:
+    return any(Path(mark).exists() for mark in _MARKS)
 
 
 def _exempt(name: str) -> bool:

@@ -3,7 +3,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use authgate_sandbox::jail::{
-    Base, Folder, Kind, Server, Shown, Told, denied, divide, landlock_abi,
+    Base, Folder, Kind, Server, Shown, Told, denied, divide, forks_into_groups, landlock_abi,
 };
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -14,6 +14,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(jail_divide, module)?)?;
     module.add_function(wrap_pyfunction!(jail_denied, module)?)?;
     module.add_function(wrap_pyfunction!(jail_landlock_abi, module)?)?;
+    module.add_function(wrap_pyfunction!(jail_forks_into_groups, module)?)?;
     module.add_class::<JailBase>()
 }
 
@@ -38,6 +39,11 @@ fn jail_denied() -> Vec<(String, u32)> {
 #[pyfunction]
 fn jail_landlock_abi() -> i32 {
     landlock_abi()
+}
+
+#[pyfunction]
+fn jail_forks_into_groups() -> bool {
+    forks_into_groups()
 }
 
 #[pyclass(frozen)]
@@ -77,8 +83,9 @@ impl JailBase {
         watched: Vec<i32>,
         armed: usize,
         scratch_bytes: u64,
+        group: Option<i32>,
     ) -> PyResult<Option<Given<'py>>> {
-        let told = Server::new(&self.0, control, &watched, armed, scratch_bytes)
+        let told = Server::new(&self.0, control, &watched, armed, scratch_bytes, group)
             .and_then(Server::serve)
             .map_err(refused)?;
         Ok(told.map(|told| given(py, told)))

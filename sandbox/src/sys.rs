@@ -101,6 +101,39 @@ pub(crate) fn fork() -> Result<i32, Errno> {
     Errno::result(unsafe { libc::fork() })
 }
 
+/// Forks this process, which must have one thread, into the control group whose folder is open at `group`; 0 in the child.
+///
+/// Unlike a process that is moved later, the child does not wait for every other fork of the machine. The C library knows nothing of this:
+/// its handlers do not run, and the number of the thread that it remembers stays. It holds where parent and child are each the
+/// first process of a pid namespace.
+pub(crate) fn fork_into(group: &OwnedFd) -> Result<i32, Errno> {
+    // SAFETY: all zeroes is a valid `clone_args`: no flag, no memory.
+    let mut wanted: libc::clone_args = unsafe { std::mem::zeroed() };
+    wanted.flags = CLONE_INTO_CGROUP;
+    wanted.exit_signal = u64::try_from(libc::SIGCHLD).map_err(|_| Errno::EINVAL)?;
+    wanted.cgroup = u64::try_from(group.as_raw_fd()).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the kernel reads a local of the size that is given with it. Memory and stack are copied, as by `fork`.
+    let forked = unsafe {
+        libc::syscall(
+            libc::SYS_clone3,
+            &raw mut wanted,
+            size_of::<libc::clone_args>(),
+        )
+    };
+    Errno::result(forked).and_then(|pid| i32::try_from(pid).map_err(|_| Errno::ERANGE))
+}
+
+/// `linux/sched.h`; since Linux 5.7.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+/// Whether there is a `clone3`: filters of containers refuse it now and then.
+pub(crate) fn has_clone3() -> bool {
+    let none = std::ptr::null::<libc::clone_args>();
+    // SAFETY: a structure of no size is refused before anything is read.
+    let asked = unsafe { libc::syscall(libc::SYS_clone3, none, 0usize) };
+    Errno::result(asked) == Err(Errno::EINVAL)
+}
+
 /// Ends this process at once: nothing that was to run at its end does.
 pub(crate) fn exit(code: i32) -> ! {
     // SAFETY: never returns, and touches no memory.

@@ -170,6 +170,6 @@ async def test_a_layer_that_no_machine_has(
     runtime: Open, tools: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A required layer that this machine cannot give stops the start of a jailed tool too."""
-    monkeypatch.setattr("authgate_async.launchers.jail._further", lambda _: ())
-    with pytest.raises(SandboxUnavailableError, match="requires tasks, landlock_scope, which"):
-        await runtime(tools.jailed, require=("tasks", "landlock_scope")).__aenter__()
+    monkeypatch.setattr("authgate_async.launchers.jail._further", lambda *_, **__: ())
+    with pytest.raises(SandboxUnavailableError, match="requires tasks, cgroup, which"):
+        await runtime(tools.jailed, require=("tasks", "cgroup")).__aenter__()

@@ -25,10 +25,20 @@ __all__ = ["Armed", "Jailed"]
 class Armed:
     """A cell that waits for a call. It ends when its descriptors are closed."""
 
-    def __init__(self, number: int, fds: Sequence[int]) -> None:
+    def __init__(
+        self, number: int, fds: Sequence[int], further: Callable[[], object] | None = None
+    ) -> None:
         self.number = number
         self._fds = fds
+        self._further = further
         self.pidfd, self.order, self.said, *self.pipes = fds
+
+    def kill(self) -> None:
+        """End the first process of its pid namespace, and so all; `further` ends them too."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+        if self._further is not None:
+            self._further()
 
     def close(self) -> None:
         """Let go of it."""
@@ -89,13 +99,12 @@ class Jailed:
         return more
 
     def end(self, cause: Cause) -> None:
-        """Kill the first process of the call's pid namespace, and so all; the first cause stays."""
+        """Kill every process of the call; the first cause stays."""
         if self.cause is not None or self.over.is_set():
             return
         self.cause = cause
         self._changed(self)
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._armed.pidfd, signal.SIGKILL)
+        self._armed.kill()
 
     def ended(self, report: Report | None) -> None:
         """Take in how it ended; None if only the template could have told."""

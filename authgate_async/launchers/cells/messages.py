@@ -2,9 +2,10 @@
 
 The *control socket* carries whole messages of trusted code: to the template one `Plan` and then
 which cells were taken, from it READY with two facts, and for each cell either `ARMED` with six
-descriptors or `FAILED` with a sentence, and at its end a report. A cell finds its call in a file in
-memory when a byte comes over a pipe; it has let go of the control socket before that. If the jail
-does not close around it, it leaves the reason in that file; no tool has access to it.
+descriptors (and the number of its control group, if it is in one) or `FAILED` with a sentence, and
+at its end a report. A cell finds its call in a file in memory when a byte comes over a pipe; it has
+let go of the control socket before that. If the jail does not close around it, it leaves the reason
+in that file; no tool has access to it.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ __all__ = [
     "Plan",
     "call_message",
     "read_ended",
+    "read_leaf",
     "take_message",
 ]
 
@@ -43,19 +45,32 @@ _CALL = struct.Struct("<I?6QI")
 _LENGTH = struct.Struct("<I")
 _RIGHTS = 0xFF
 _ENDED = struct.Struct("<cQBiiQQ")
-_WHY: tuple[Literal["exited", "crowded", "late"], ...] = ("exited", "crowded", "late")
+_WHY: tuple[Literal["exited", "crowded", "late", "memory"], ...] = (
+    "exited",
+    "crowded",
+    "late",
+    "memory",
+)
+_LEAF = struct.Struct("<I")
 
 
 class Plan(msgspec.Struct, frozen=True, array_like=True):
     """What a template is for: its tools, how many cells to arm, the bytes of their scratch.
 
     `programs` says which kind of calls it runs: those that may start programs, or the others.
+    `group` is the path of the control group that the cells' own are in; empty if they have none.
     """
 
     tools: tuple[ToolRef, ...]
     armed: int
     scratch_bytes: int
     programs: bool
+    group: str
+
+
+def read_leaf(message: bytes) -> int | None:
+    """Return the number of the control group of an armed cell, if it is in one."""
+    return _LEAF.unpack_from(message, HEAD.size)[0] if len(message) > HEAD.size else None
 
 
 def take_message(cell: int, wall_ms: int, processes: int) -> bytes:

@@ -20,6 +20,7 @@ from authgate_async.launchers.cells.messages import (
     FAILED,
     HEAD,
     read_ended,
+    read_leaf,
     take_message,
 )
 from authgate_async.launchers.sentences import plain
@@ -28,6 +29,7 @@ from authgate_async.launchers.spawning import START_SECONDS
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from authgate_async.launchers.cgroups import Group
     from authgate_async.launchers.protocol import Call, ToolRef
     from authgate_async.launchers.spawning import TemplateProcess
     from authgate_async.launchers.streams import Stream
@@ -97,9 +99,14 @@ class Pool:
     """A template that is ready, its armed cells, and the calls that run in others."""
 
     def __init__(
-        self, template: TemplateProcess, tools: Sequence[ToolRef], board: Switchboard
+        self,
+        template: TemplateProcess,
+        tools: Sequence[ToolRef],
+        board: Switchboard,
+        group: Group | None,
     ) -> None:
         self.template = template
+        self._group = group
         self.tools = {tool: number for number, tool in enumerate(tools)}
         """What it was started for, as it numbers them."""
         self.calls: dict[int, Jailed] = {}
@@ -228,7 +235,9 @@ class Pool:
     def _read(self, message: bytes, fds: list[int]) -> None:
         kind, number = HEAD.unpack_from(message)
         if kind == ARMED:
-            self._armed.append(Armed(number, fds))
+            leaf = read_leaf(message)
+            further = partial(self._group.kill, leaf) if self._group and leaf else None
+            self._armed.append(Armed(number, fds, further))
             self._tell()
         elif kind == FAILED:
             self.failure = plain(message[HEAD.size :].decode("utf-8", "replace"))

@@ -119,6 +119,8 @@ def main(control_fd: int, _: str, runtime: int) -> None:  # pragma: no cover - n
     if os.getppid() != runtime:
         return
     outside = _namespaces()
+    # In a cell there is no tree of control groups, and no descriptor of one once it is locked.
+    group = os.open(plan.group, os.O_RDONLY | os.O_DIRECTORY) if plan.group else None
     _native.jail_divide()
     pid = os.fork()
     if pid:
@@ -137,7 +139,7 @@ def main(control_fd: int, _: str, runtime: int) -> None:  # pragma: no cover - n
     facts = bytes([base.bounds_tasks, _native.jail_landlock_abi()])
     control.send(READY + facts, socket.MSG_NOSIGNAL)
     random = sys.modules.get("random")
-    given = base.serve(control.fileno(), watched, plan.armed, plan.scratch_bytes)
+    given = base.serve(control.fileno(), watched, plan.armed, plan.scratch_bytes, group)
     if given is not None:
         if random is not None:  # each call of a template would draw the same otherwise
             random.seed()

@@ -16,7 +16,7 @@ use super::mounts::{
     attach, below, clone_path, detach, enter, keep_to_ourselves, place, proc, restrict, seal, tmpfs,
 };
 use crate::error::{Error, Step, errno_of};
-use crate::sys::{MountAttributes, drop_bounding_set, fork};
+use crate::sys::{MountAttributes, drop_bounding_set, fork, fork_into};
 
 /// The user and the group of a call, as it sees them; outside they are the runtime's own.
 const INSIDE: u32 = 1000;
@@ -137,14 +137,14 @@ impl Base {
         })
     }
 
-    /// Forks this process, which must have one thread; the child is the first process of a new pid namespace. Returns the
-    /// child's number, or 0 in the child.
+    /// Forks this process, which must have one thread; the child is the first process of a new pid namespace, and in the control
+    /// group whose folder is handed in, if one is. Returns the child's number, or 0 in the child.
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn fork(&self) -> Result<i32, Error> {
+    pub fn fork(&self, group: Option<&OwnedFd>) -> Result<i32, Error> {
         unshare(CloneFlags::CLONE_NEWPID).step("make a pid namespace")?;
-        let forked = fork();
+        let forked = group.map_or_else(fork, fork_into);
         if forked != Ok(0) {
             setns(&self.pids, CloneFlags::CLONE_NEWPID).step("come back from a pid namespace")?;
         }

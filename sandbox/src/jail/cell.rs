@@ -24,8 +24,9 @@ use crate::sys::{block_signals, drop_capabilities};
 /// Files that a call may make in its scratch folder.
 const INODES: u32 = 8192;
 
-/// Tasks that a call may have at one time. Linux takes no less than 301 (`kernel.pid_max`, since 6.14 per namespace).
-const TASKS: &[u8] = b"301";
+/// Tasks that a call may have at one time. Linux takes no less than 301 (`kernel.pid_max`, since 6.14 per namespace);
+/// a control group has the same limit.
+pub(super) const TASKS: &[u8] = b"301";
 
 /// A cell whose call is not known yet.
 #[derive(Debug)]

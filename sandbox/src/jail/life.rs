@@ -11,6 +11,7 @@ use nix::unistd::close;
 use super::base::Base;
 use super::cell::{Cell, Scratch};
 use super::handover::{Waiting, head};
+use super::leaves::Place;
 use super::told::Told;
 use crate::error::{Error, Step};
 use crate::sys::exit;
@@ -23,8 +24,15 @@ const NOT_CONFINED: i32 = 72;
 
 /// Arms this process, which was just forked, tells the runtime, waits for the call, and locks it in. Ends the process when there
 /// is no call, and when a step fails, of which the runtime is told.
-pub(super) fn live(base: &Base, control: BorrowedFd<'_>, number: u64, scratch: &Scratch) -> Told {
-    let (cell, waiting) = match arm(base, control, number, scratch) {
+pub(super) fn live(
+    base: &Base,
+    control: BorrowedFd<'_>,
+    number: u64,
+    scratch: &Scratch,
+    place: Option<Place>,
+) -> Told {
+    let leaf = place.as_ref().map(Place::number);
+    let (cell, waiting) = match arm(base, control, number, leaf, scratch) {
         Ok(armed) => armed,
         Err(error) => {
             fail(control, number, error);
@@ -33,7 +41,7 @@ pub(super) fn live(base: &Base, control: BorrowedFd<'_>, number: u64, scratch: &
     };
     // Where this succeeds every number but four is closed, and none may be closed twice.
     let waiting = ManuallyDrop::new(waiting);
-    match lock(base, cell, control, &waiting) {
+    match lock(base, cell, control, place, &waiting) {
         Ok(Some(told)) => told,
         Ok(None) => exit(0),
         Err(error) => {
@@ -54,10 +62,13 @@ fn arm(
     base: &Base,
     control: BorrowedFd<'_>,
     number: u64,
+    leaf: Option<u32>,
     scratch: &Scratch,
 ) -> Result<(Cell, Waiting), Error> {
     let cell = Cell::arm(base, scratch)?;
-    let waiting = Waiting::announce(control.as_raw_fd(), &head(b'A', number))?;
+    let mut message = head(b'A', number);
+    message.extend(leaf.iter().flat_map(|leaf| leaf.to_le_bytes()));
+    let waiting = Waiting::announce(control.as_raw_fd(), &message)?;
     Ok((cell, waiting))
 }
 
@@ -65,6 +76,7 @@ fn lock(
     base: &Base,
     cell: Cell,
     control: BorrowedFd<'_>,
+    place: Option<Place>,
     waiting: &Waiting,
 ) -> Result<Option<Told>, Error> {
     // No call may speak to the runtime in the template's name.
@@ -75,6 +87,9 @@ fn lock(
     let told = Told::read(&bytes).step("read a call")?;
     if told.kind != base.filters.kind {
         return Err(Errno::EPERM).step("run a call of another kind");
+    }
+    if let Some(place) = place {
+        place.limit(&told.limits)?;
     }
     cell.lock(base, &told.grants(), waiting.streams(), &told.limits)?;
     Ok(Some(told))

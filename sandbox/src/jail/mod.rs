@@ -15,6 +15,7 @@ mod denied;
 mod filter;
 mod grants;
 mod handover;
+mod leaves;
 mod life;
 mod mounts;
 mod rules;
@@ -29,3 +30,9 @@ pub use grants::Grant;
 pub use rules::{Access, landlock_abi};
 pub use serve::Server;
 pub use told::{Folder, Told};
+
+/// Whether a cell can be forked into a control group here.
+#[must_use]
+pub fn forks_into_groups() -> bool {
+    crate::sys::has_clone3()
+}

@@ -18,6 +18,7 @@ use nix::unistd::Pid;
 use super::base::Base;
 use super::cell::Scratch;
 use super::handover::head;
+use super::leaves::{Leaf, Leaves, Place};
 use super::life::{NOT_ARMED, fail, live};
 use super::told::Told;
 use crate::error::{Error, Step};
@@ -40,6 +41,7 @@ enum Why {
     Exited = 0,
     Crowded = 1,
     Late = 2,
+    Memory = 3,
 }
 
 /// A child: which cell it is, and once it has a call, what that is held to.
@@ -49,6 +51,7 @@ struct Child {
     until: Option<Instant>,
     processes: usize,
     why: Why,
+    leaf: Option<Leaf>,
 }
 
 /// Serves one runtime.
@@ -60,6 +63,7 @@ pub struct Server<'a> {
     signals: SignalFd,
     target: usize,
     scratch: Scratch,
+    leaves: Option<Leaves>,
     children: BTreeMap<i32, Child>,
     count: u64,
     armed: usize,
@@ -68,7 +72,8 @@ pub struct Server<'a> {
 
 impl<'a> Server<'a> {
     /// Serves over the socket `control` until it hangs up or one of `watched`, pidfds, is readable; keeps `armed` cells,
-    /// each with a scratch folder of `scratch_bytes`.
+    /// each with a scratch folder of `scratch_bytes`, and with a `group`, the open folder of a control group, which this takes over, in one
+    /// of its own in there.
     ///
     /// # Errors
     /// When a descriptor is not open, or the system refuses.
@@ -78,6 +83,7 @@ impl<'a> Server<'a> {
         watched: &[RawFd],
         armed: usize,
         scratch_bytes: u64,
+        group: Option<RawFd>,
     ) -> Result<Self, Error> {
         block_signals(true).step("block signals")?;
         let watched: Result<Vec<_>, _> = watched.iter().map(|fd| borrow(*fd)).collect();
@@ -88,6 +94,7 @@ impl<'a> Server<'a> {
             signals: child_signals()?,
             target: armed,
             scratch: Scratch::new(scratch_bytes)?,
+            leaves: group.map(Leaves::new).transpose()?,
             children: BTreeMap::new(),
             count: 0,
             armed: 0,
@@ -117,8 +124,9 @@ impl<'a> Server<'a> {
             }
             self.look();
             let quiet = !(control || signals);
-            if let Some(number) = self.arm(quiet) {
-                return Ok(Some(live(self.base, self.control, number, &self.scratch)));
+            if let Some((number, place)) = self.arm(quiet) {
+                let told = live(self.base, self.control, number, &self.scratch, place);
+                return Ok(Some(told));
             }
         }
     }
@@ -174,7 +182,7 @@ impl<'a> Server<'a> {
 
     /// Arms what is owed, two at a time: what this process touches between forks is copied after each. A fork takes as long as a short
     /// call, so that the end of one is told first if enough are armed.
-    fn arm(&mut self, quiet: bool) -> Option<u64> {
+    fn arm(&mut self, quiet: bool) -> Option<(u64, Option<Place>)> {
         let now = match self.owed {
             0 => 0,
             _ if self.wanting() => self.owed.min(2),
@@ -184,19 +192,23 @@ impl<'a> Server<'a> {
     }
 
     /// Some in the child.
-    fn fork(&mut self) -> Option<u64> {
+    fn fork(&mut self) -> Option<(u64, Option<Place>)> {
         self.count += 1;
         self.owed -= 1;
         let number = self.count;
-        match self.base.fork() {
-            Ok(0) => return Some(number),
-            Ok(pid) => {
+        match self.fork_in_leaf() {
+            Ok((0, leaf)) => {
+                let leaves = self.leaves.take().zip(leaf);
+                return Some((number, leaves.map(|(leaves, leaf)| leaves.into_place(leaf))));
+            }
+            Ok((pid, leaf)) => {
                 self.armed += 1;
                 let child = Child {
                     number,
                     until: None,
                     processes: 0,
                     why: Why::Exited,
+                    leaf,
                 };
                 self.children.insert(pid, child);
             }
@@ -205,6 +217,16 @@ impl<'a> Server<'a> {
             }
         }
         None
+    }
+
+    /// Forks into a leaf of its own, if there are any.
+    fn fork_in_leaf(&mut self) -> Result<(i32, Option<Leaf>), Error> {
+        let Some(leaves) = &mut self.leaves else {
+            return Ok((self.base.fork(None)?, None));
+        };
+        let leaf = leaves.take()?;
+        let folder = leaves.open(&leaf)?;
+        Ok((self.base.fork(Some(&folder))?, Some(leaf)))
     }
 
     /// Takes every message that is there; false when the runtime has hung up.
@@ -249,15 +271,28 @@ impl<'a> Server<'a> {
     fn reap(&mut self) {
         while matches!(self.signals.read_signal(), Ok(Some(_))) {}
         while let Ok(Some((pid, exit, usage))) = reap_used() {
-            let Some(child) = self.children.remove(&pid) else {
+            let Some(mut child) = self.children.remove(&pid) else {
                 continue;
             };
+            self.vacate(&mut child, exit);
             self.say(&ended(&child, exit, usage));
             if child.until.is_none() {
                 self.armed -= 1;
                 self.owed += usize::from(exit.code != NOT_ARMED);
             }
         }
+    }
+
+    /// Gives a leaf back; says so if it was the reason for the end.
+    fn vacate(&mut self, child: &mut Child, exit: Exit) {
+        let (Some(leaves), Some(leaf)) = (&mut self.leaves, child.leaf.take()) else {
+            return;
+        };
+        let killed = exit.signal == Signal::SIGKILL as i32;
+        if killed && child.why == Why::Exited && leaves.ran_out(&leaf) {
+            child.why = Why::Memory;
+        }
+        leaves.give_back(leaf, exit == Exit::default());
     }
 
     /// Ends what is late, or has too many processes.

@@ -288,6 +288,7 @@ pub(super) fn programs() -> Table {
 const SETUP: Calls = calls![
     SYS_capset,
     SYS_clone,
+    SYS_clone3,
     SYS_landlock_add_rule,
     SYS_landlock_create_ruleset,
     SYS_landlock_restrict_self,
