@@ -2,13 +2,17 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 
-.PHONY: demo test bench setup dev clean
+.PHONY: demo test verify bench setup dev clean
 
 demo: setup
 	$(PY) -I examples/demo.py
 
 test:
 	bash .ci/run
+
+# Hours of what `test` does for minutes; MINUTES is for comparing at random alone.
+verify: setup
+	bash .ci/verify $(MINUTES)
 
 bench: setup
 	bash .ci/rivals $(PY)

@@ -63,7 +63,7 @@ class Drawer(RegistryDrawer):
         return Step("decide", self._moment(), tuple(acts), self._verdicts % 200)
 
     def _act(self) -> Act:
-        grant = self._rng.choice(self._grants)
+        grant = self._rng.choice(self._grants[-4:] if self._chance(0.2) else self._grants)
         who = (grant["holder"], grant["holder_kind"])
         action: dict[str, Any] = {
             "id": f"i{self._rng.randrange(4)}", "actor": who[0], "kind": who[1], "tool": "t",
@@ -129,7 +129,7 @@ class Drawer(RegistryDrawer):
 
     def _other_args(self) -> bytes:
         if self._chance(0.03):
-            return b'{"s":"' + b"x" * self._rng.choice((65_528, 65_529)) + b'"}'
+            return b'{"other":"' + b"x" * self._rng.choice((65_524, 65_525)) + b'"}'
         return self._rng.choice(pools.BROKEN_ARGS)
 
     def _other_requests(self) -> tuple[Request, ...]:

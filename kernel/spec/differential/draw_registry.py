@@ -27,8 +27,28 @@ if TYPE_CHECKING:
 
 _EPOCH = 1
 _LENGTHS = (1, 1, 2, 2, 2, 3, 3, 4, 5)
-_LONG_LENGTHS = (15, 16, 17, 18)
+_TALL = (15, 16, 17, 18)
 _LIMITS = ("max_calls", "max_wall_us", "max_output_bytes", "max_cost")
+
+
+_ROOTS = {
+    "rights": (9, 10, 11, 12, 13, 14),
+    "expires_at": (NOW, NOW + 1, NOW + 2, NOW + 3),
+    "confidence": (900_000, 800_000, 799_999),
+    "cross_domain": (True,),
+}
+"""What is narrower in a root, so that a child can be wider."""
+
+_UNSAID: dict[str, Any] = {
+    "rights": 15,
+    "expires_at": 0,
+    "confidence": 1_000_000,
+    "epoch": _EPOCH,
+    "cross_domain": False,
+    **dict.fromkeys(_LIMITS, NO_LIMIT),
+}
+_DIMENSIONS = tuple(_UNSAID)
+_MOST = {"confidence": 1_000_000}
 
 
 class RegistryDrawer:
@@ -68,9 +88,9 @@ class RegistryDrawer:
     def _chains(self) -> list[Change]:
         changes: list[Change] = []
         for _ in range(self._rng.choice((1, 1, 2, 2, 3))):
-            long = self._chance(0.03)
-            length = self._rng.choice(_LONG_LENGTHS if long else _LENGTHS)
-            changes += self._chain(length)
+            changes += self._chain(self._rng.choice(_LENGTHS))
+        if self._chance(0.05):
+            changes += self._tall()
         if self._chance(0.02):
             changes += self._crowd()
         if self._chance(0.1):
@@ -81,6 +101,19 @@ class RegistryDrawer:
         """So many alternatives of one holder that the next ones are too many."""
         base = dict(self._grants[-1], parent="")
         return [self._entry({**base, "id": f"x{i}"}) for i in range(self._rng.choice((63, 64, 66)))]
+
+    def _tall(self) -> list[Change]:
+        """A chain as long as one may be, or nearly: sound, and Ann's but for its last links."""
+        changes: list[Change] = []
+        length, parent = self._rng.choice(_TALL), ""
+        for place in range(length):
+            grant = self._plain("", parent)
+            if place < length - 3:
+                grant |= {"holder": "ann", "holder_kind": "human"}
+            self._grants.append(grant)
+            changes.append(self._entry(grant))
+            parent = grant["id"]
+        return changes
 
     def _chain(self, length: int) -> list[Change]:
         grant = self._root()
@@ -94,6 +127,9 @@ class RegistryDrawer:
         grant = self._plain(self._rng.choice(("", "", "a", "a/b")), "")
         if self._chance(0.3):
             grant |= self._budget()
+        for field, values in _ROOTS.items():
+            if self._chance(0.25):
+                grant[field] = self._rng.choice(values)
         return self._varied(grant, 0.3)
 
     def _plain(self, scope: str, parent: str) -> dict[str, Any]:
@@ -117,7 +153,20 @@ class RegistryDrawer:
             child["scope"] = parent["scope"] + self._rng.choice(("/b", "b", "/", "/.."))
         if self._chance(0.1):
             child |= self._budget()
-        return self._varied(child, 0.25)
+        if self._chance(0.25):
+            field = self._rng.choice(_DIMENSIONS)
+            child[field] = self._beside(field, child.get(field, _UNSAID[field]))
+        return self._varied(child, 0.2)
+
+    def _beside(self, field: str, value: Any) -> Any:
+        """A value one step to either side of the parent's."""
+        if field == "cross_domain":
+            return not value
+        if field == "rights":
+            return value ^ self._rng.choice((1, 2, 4, 8, 3, 5, 6))
+        if field == "expires_at" and self._chance(0.4):
+            return 0
+        return min(max(value + self._rng.choice((-1, 1)), 0), _MOST.get(field, NO_LIMIT))
 
     def _varied(self, grant: dict[str, Any], chance: float) -> dict[str, Any]:
         """The grant with some of its fields drawn anew; it is known from now on."""
@@ -160,8 +209,10 @@ class RegistryDrawer:
         drawn = self._rng.choice(pools.SCOPES)
         return self._rng.choice((drawn, drawn, grant["scope"] + "/b", grant["scope"][:-1]))
 
-    def _new_rights(self, _: dict[str, Any]) -> int:
-        return self._rng.choice((15, 7, 8, 9, 10, 12, 11, 13, 14, 1, 2, 0, 16))
+    def _new_rights(self, grant: dict[str, Any]) -> int:
+        if self._chance(0.7):
+            return int(grant["rights"] ^ self._rng.choice((1, 2, 4, 8, 3, 5, 6)))
+        return self._rng.choice((15, 7, 8, 1, 2, 0, 16))
 
     def _new_confidence(self, _: dict[str, Any]) -> int:
         return self._rng.choice((*pools.CONFIDENCES, 1_000_001))

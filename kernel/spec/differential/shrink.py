@@ -16,22 +16,29 @@ if TYPE_CHECKING:
     from compare import Divergence, Engines
     from program import Step
 
+_AT_ONCE = 32
+
 
 def smallest(engines: Engines, found: Divergence) -> Divergence:
     """Take away steps, items and fields, one at a time, until nothing more can go."""
     smaller: Divergence | None = found
     while smaller is not None:
         found = smaller
-        tries = (_still(engines, program) for program in _smaller(found.program))
-        smaller = next((each for each in tries if each is not None), None)
+        smaller = _first(engines, list(_smaller(found.program)))
     return found
 
 
-def _still(engines: Engines, program: Program) -> Divergence | None:
+def _first(engines: Engines, programs: list[Program]) -> Divergence | None:
+    """The first that still diverges; one that refers to what was taken away does not."""
+    half = len(programs) // 2
+    if half > _AT_ONCE:
+        return _first(engines, programs[:half]) or _first(engines, programs[half:])
     try:
-        return engines.divergence([program])
+        return engines.divergence(programs)
     except (LookupError, ValueError, RuntimeError):
-        return None  # what is left refers to what was taken away
+        if half == 0:
+            return None
+        return _first(engines, programs[:half]) or _first(engines, programs[half:])
 
 
 def _smaller(program: Program) -> Iterator[Program]:
