@@ -134,11 +134,15 @@ Definition is_candidate (reg : registry) (a : action) (r : request) (g : grant) 
 Definition candidates (reg : registry) (a : action) (r : request) : list grant :=
   filter (is_candidate reg a r) (grants reg).
 
+(** Arguments that are too long are not read. *)
+Definition read_args (a : action) : option (list (string * value)) :=
+  if args_size a <=? 65536 then args a else None.
+
 Definition forbidden (a : action) (links : list grant) : list fault :=
   flat_map (fun g =>
     if judges g
     then map (fun names => Fault Constraint (id g :: names))
-           (breaches (clauses g) ((other_args g =? "any")%string) (args a))
+           (breaches (clauses g) ((other_args g =? "any")%string) (read_args a))
     else []) links.
 
 Definition trust_fault (reg : registry) (a : action) (r : request) : fault :=

@@ -45,14 +45,14 @@ Proof. intros reg l m a E P. now destruct (permit_means _ _ _ _ P) as (M & _). Q
 
 (** A grant that judges arguments justifies nothing if they cannot be read. *)
 Theorem unreadable_arguments_pass_no_judge : forall reg l now a r g above,
-  justifies reg l now a r g above -> forall p, In p (g :: above) -> judges p = true -> args a <> None.
+  justifies reg l now a r g above -> forall p, In p (g :: above) -> judges p = true -> read_args a <> None.
 Proof.
   intros reg l now a r g above [] p I J E. pose proof (flat_map_none _ _ args_pass p I) as F.
   simpl in F. rewrite J, E in F. discriminate.
 Qed.
 
 Theorem arguments_pass_every_link : forall reg l now a r g above args_,
-  justifies reg l now a r g above -> args a = Some args_ ->
+  justifies reg l now a r g above -> read_args a = Some args_ ->
   forall p c, In p (g :: above) -> In c (clauses p) -> satisfies c args_ = true.
 Proof.
   intros reg l now a r g above args_ [] E p c I C. pose proof (flat_map_none _ _ args_pass p I) as F.

@@ -36,11 +36,12 @@ class Drawer(RegistryDrawer):
 
     def __init__(self, rng: Random) -> None:
         super().__init__(rng)
-        self._verdicts = 0
+        self._asked: list[Act] = []
+        self._approved: list[Act] = []
 
     def program(self) -> Program:
         """Draw the next program."""
-        self._grants, self._verdicts = [], 0
+        self._grants, self._asked, self._approved = [], [], []
         pick = self._rng.random
         steps = [Step("change", NOW - 2, (*self._people(), *self._things(), *self._chains()))]
         steps.append(self._batch())
@@ -57,10 +58,13 @@ class Drawer(RegistryDrawer):
     def _batch(self) -> Step:
         size = self._rng.choice((2, 4, 6, 8, 10))
         acts = [self._act() for _ in range(size)]
-        if self._verdicts and self._chance(0.2):
-            acts.append(acts[0])
-        self._verdicts += len(acts)
-        return Step("decide", self._moment(), tuple(acts), self._verdicts % 200)
+        if self._approved and self._chance(0.8):
+            acts += self._approved * self._rng.choice((1, 1, 2))
+            self._approved = []
+        if self._asked and self._chance(0.2):
+            acts.append(self._rng.choice(self._asked))
+        self._asked += acts
+        return Step("decide", self._moment(), tuple(acts), len(self._asked) % 200)
 
     def _act(self) -> Act:
         grant = self._rng.choice(self._grants[-4:] if self._chance(0.2) else self._grants)
@@ -195,13 +199,15 @@ class Drawer(RegistryDrawer):
         approver = "eve" if self._chance(0.9) else self._rng.choice(("ann", "bob", "cat", ""))
         signer = self._keyed.get((approver, "human"), signer)
         nonce = self._rng.randrange(8)
-        return Approval(self._place(), approver, end, nonce, signer, not self._chance(0.03))
+        place = self._place()
+        self._approved.append(self._asked[place])
+        return Approval(place, approver, end, nonce, signer, not self._chance(0.03))
 
     _LATER = (_revoke, _revoke, _advance, _enter, _enter, _enrol, _declare, _own,
               _approve, _approve, _approve)  # fmt: skip
 
     def _place(self) -> int:
-        return self._rng.randrange(self._verdicts)
+        return self._rng.randrange(len(self._asked))
 
     def _redeem(self) -> Step:
         places = [self._place() for _ in range(self._rng.choice((1, 3, 5)))]

@@ -11,6 +11,7 @@ from program import KEYS
 
 from authgate_async.wire import (
     OPERATORS,
+    AdvanceEpoch,
     Constraint,
     Declare,
     Delegate,
@@ -36,6 +37,7 @@ _ROOTS = {
     "expires_at": (NOW, NOW + 1, NOW + 2, NOW + 3),
     "confidence": (900_000, 800_000, 799_999),
     "cross_domain": (True,),
+    "epoch": (0, 2),
 }
 """What is narrower in a root, so that a child can be wider."""
 
@@ -95,6 +97,8 @@ class RegistryDrawer:
             changes += self._crowd()
         if self._chance(0.1):
             self._rng.shuffle(changes)
+        if self._chance(0.3):
+            changes.append(AdvanceEpoch(1))
         return changes
 
     def _crowd(self) -> list[Change]:

@@ -252,6 +252,11 @@ CASES = [
         deny(_with("a"), BOUNDED, BOUNDED),
     ),
     case(
+        "arguments over 65536 bytes are not read",
+        given(_limited(_must("absent", bound=True), _must("absent", bound=True, arg="y"))),
+        deny(_given(b'{"x":"' + b"a" * 65_529 + b'","y":1}'), "malformed", BOUNDED),
+    ),
+    case(
         "arguments that cannot be read satisfy no grant that judges them",
         given(_limited(_must("absent", bound=True))),
         permit(_given(b'{"x":null}')),
