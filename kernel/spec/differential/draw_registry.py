@@ -38,6 +38,7 @@ _ROOTS = {
     "confidence": (900_000, 800_000, 799_999),
     "cross_domain": (True,),
     "epoch": (0, 2),
+    "approvers": (("eve",), (), ()),
 }
 """What is narrower in a root, so that a child can be wider."""
 

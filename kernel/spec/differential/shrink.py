@@ -24,8 +24,12 @@ def smallest(engines: Engines, found: Divergence) -> Divergence:
     smaller: Divergence | None = found
     while smaller is not None:
         found = smaller
-        smaller = _first(engines, list(_smaller(found.program)))
+        smaller = _first(engines, sorted(_smaller(found.program), key=_size))
     return found
+
+
+def _size(program: Program) -> int:
+    return sum(len(step.items) for step in program.steps)
 
 
 def _first(engines: Engines, programs: list[Program]) -> Divergence | None:
@@ -51,8 +55,12 @@ def _smaller(program: Program) -> Iterator[Program]:
 
 
 def _less(step: Step) -> Iterator[list[Step]]:
-    """The step left out, with one item less, or with one item plainer."""
+    """The step left out, with half its items, with one item less, or with one item plainer."""
     yield []
+    half = len(step.items) // 2
+    if half > 1:
+        yield [replace(step, items=step.items[half:])]
+        yield [replace(step, items=step.items[:half])]
     for place, item in enumerate(step.items):
         without = (*step.items[:place], *step.items[place + 1 :])
         if without:
