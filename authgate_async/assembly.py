@@ -18,8 +18,10 @@ from authgate_async.actors.gate import Gate
 from authgate_async.actors.log_writer import LogWriter
 from authgate_async.actors.planner import PlannerActor
 from authgate_async.actors.recording import record
+from authgate_async.actors.running import Running
 from authgate_async.actors.sandbox_supervisor import SandboxSupervisor
 from authgate_async.actors.supervision import supervise
+from authgate_async.actors.withdrawals import Withdrawals
 from authgate_async.backends import make_kernel
 from authgate_async.errors import (
     LogUnavailableError,
@@ -34,7 +36,13 @@ from authgate_async.launchers.jail import JailLauncher
 from authgate_async.launchers.process import ProcessLauncher
 from authgate_async.log.entries import change_of, opening_of
 from authgate_async.log.writer import Durability, LogFile
-from authgate_async.messages import Append, GateMessage, PlanRequest, SupervisorMessage
+from authgate_async.messages import (
+    Append,
+    GateMessage,
+    PlanRequest,
+    SupervisorMessage,
+    Withdraw,
+)
 from authgate_async.policy.tools import find_tools
 from authgate_async.reference import ReferenceKernel
 from authgate_async.spool import Spool
@@ -275,6 +283,7 @@ def _start(parts: Parts, settings: Settings, file: LogFile) -> None:
     limits = {tool.name: policy.limits_for(tool.name, tool.limits) for tool in tools}
     kept: list[tuple[Record, ...]] = []
     log = parts.log = start("log writer", lambda: LogWriter(file, kept), Append)
+    running = Running()
     parts.supervisor = start(
         "sandbox supervisor",
         lambda: SandboxSupervisor(
@@ -285,6 +294,7 @@ def _start(parts: Parts, settings: Settings, file: LogFile) -> None:
             limits=limits,
             keeper=parts.keeper,
             log=log,
+            running=running,
             now=now,
             oplog=oplog,
             size=settings.max_calls,
@@ -292,6 +302,7 @@ def _start(parts: Parts, settings: Settings, file: LogFile) -> None:
         ),
         SupervisorMessage,
     )
+    withdrawals = start("withdrawals", lambda: Withdrawals(kernel, running), Withdraw)
     owed: list[tuple[Record, ...]] = []
     parts.gate = start(
         "gate",
@@ -300,7 +311,7 @@ def _start(parts: Parts, settings: Settings, file: LogFile) -> None:
             tools=tools,
             limits=limits,
             log=log,
-            supervisor=parts.supervisor,
+            withdrawals=withdrawals,
             owed=owed,
             keeper=parts.keeper,
             now=now,

@@ -6,8 +6,18 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, TypedDict
 
 from authgate_async.errors import RefusedError, UsageError
-from authgate_async.grants import LARGEST, make_grant, parse_principal
-from authgate_async.wire import AdvanceEpoch, Delegate, Enrol, Own, Register, Revoke
+from authgate_async.grants import LARGEST, make_grant, parse_principal, parse_resource
+from authgate_async.wire import (
+    AdvanceEpoch,
+    AdvanceHolderEpoch,
+    Delegate,
+    Enrol,
+    Own,
+    Register,
+    Revoke,
+    RevokeHeld,
+    RevokeHolder,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +35,7 @@ class GrantOptions(TypedDict, total=False):
 
     `scope` is the part of the resource (default: all of it), `confidence` 0 to 1 (default 1),
     `expires_at` must know its time zone (default: never), `epoch` is the lowest that it survives
-    (default: the current one), `cross_domain` lets it reach another trust domain (default: no),
+    (default: its holder's), `cross_domain` lets it reach another trust domain (default: no),
     `grant_id` is its name (default: a new one). `args` says by name what must hold of the arguments
     of a call, such as `{"amount": {"le": 10}}` (`docs/policy.md` has the operators); arguments that
     it does not name are refused then, unless `other_args` is `any`. `budget` is what the grant and
@@ -57,6 +67,7 @@ class Authority(ABC):
     def __init__(self, people: Iterable[tuple[Kind, str]]) -> None:
         self._people = set(people)
         self._epoch = 0
+        self._epochs: dict[tuple[str, str], int] = {}
 
     async def enrol(
         self, principal: str, *, owner: str = "", key: bytes = b"", trust_domain: str = ""
@@ -83,7 +94,7 @@ class Authority(ABC):
         **options: Unpack[GrantOptions],
     ) -> str:
         """Grant rights on a resource, and return the grant's id."""
-        options.setdefault("epoch", self._epoch)
+        options.setdefault("epoch", self._epoch_of(holder))
         grant = make_grant(holder, rights, resource, **options)
         await self._change([Register(grant)])
         return grant.id
@@ -103,19 +114,43 @@ class Authority(ABC):
         What is handed on may only be narrower, in every dimension; a refusal names the dimension.
         """
         kind, name = parse_principal(by)
-        options.setdefault("epoch", self._epoch)
+        options.setdefault("epoch", self._epoch_of(holder))
         grant = make_grant(holder, rights, resource, parent=parent, **options)
         await self._change([Delegate(grant, name, kind)], by=by)
         return grant.id
 
     async def revoke(self, grant_id: str) -> None:
-        """End a grant, and with it every chain that leads through it."""
+        """End a grant, and with it every chain that leads through it.
+
+        Calls that run on what is revoked are ended within 100 ms, here and below; a plain inline
+        function cannot be stopped.
+        """
         await self._change([Revoke(grant_id)])
 
-    async def advance_epoch(self, to: int = 0) -> int:
-        """Raise the epoch to `to`, or by one, and return it; all of a lower one is stale."""
+    async def revoke_holder(self, holder: str, resource: str = "") -> None:
+        """End all grants of a holder, or those on one resource (`TYPE:NAME`), whatever their scope.
+
+        Every chain that leads through one of them ends too. Later grants to the holder count.
+        Refused as `no_grant` for a resource on which the holder never held anything.
+        """
+        kind, name = parse_principal(holder)
+        taken = RevokeHeld(name, kind, *parse_resource(resource)) if resource else None
+        await self._change([taken or RevokeHolder(name, kind)])
+
+    async def advance_epoch(self, to: int = 0, *, holder: str = "") -> int:
+        """Raise the epoch to `to`, or by one, and return it; all grants of a lower one are stale.
+
+        With `holder` it is that of one principal (the registry's, or one of its own above that),
+        and the grants are those that it holds. What is handed on to it then must come from a grant
+        of that epoch.
+        """
+        epoch = self._epoch_of(holder) if holder else self._epoch
         if not 0 <= to <= LARGEST:
-            raise UsageError(f"an epoch of {to} makes no sense; give one above {self._epoch}")
+            raise UsageError(f"an epoch of {to} makes no sense; give one above {epoch}")
+        if holder:
+            kind, name = parse_principal(holder)
+            await self._change([AdvanceHolderEpoch(name, kind, to)])
+            return self._epoch_of(holder)
         await self._change([AdvanceEpoch(to)])
         return self._epoch
 
@@ -128,16 +163,22 @@ class Authority(ABC):
         """
         await self._change([approval], by=f"human:{approval.approver}")
 
+    def _epoch_of(self, holder: str) -> int:
+        return max(self._epoch, self._epochs.get(parse_principal(holder), 0))
+
     def _kind_of(self, name: str) -> Kind:
         """Return what a name is enrolled as; a machine if as nothing, or as both."""
         known = ("human", name) in self._people and ("machine", name) not in self._people
         return "human" if known else "machine"
 
     async def _change(self, changes: Sequence[Change], *, by: str = "operator") -> None:
-        for changed in await self._apply(changes, by):
+        for change, changed in zip(changes, await self._apply(changes, by), strict=True):
             if changed.code:
                 raise RefusedError(changed.code, changed.sentence)
-            self._epoch = changed.epoch
+            if isinstance(change, AdvanceHolderEpoch):
+                self._epochs[change.holder_kind, change.holder] = changed.epoch
+            else:
+                self._epoch = changed.epoch
 
     @abstractmethod
     async def _apply(self, changes: Sequence[Change], by: str) -> Sequence[Changed]:

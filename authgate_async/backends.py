@@ -37,7 +37,7 @@ _NATIVE = "authgate_async._native"
 
 
 class Kernel(Protocol):
-    """A registry and a signing key behind four calls that may come from any thread.
+    """A registry and a signing key behind calls that may come from any thread.
 
     Bytes in and out are MessagePack arrays of the structs in `authgate_async.wire`; `now` is in
     microseconds. What does not decode raises `ValueError`, and then nothing was done.
@@ -63,6 +63,13 @@ class Kernel(Protocol):
 
     def change(self, changes: bytes, now: int) -> bytes:
         """Turn `Change`s into `Changed`s."""
+        ...
+
+    def stale(self, verdicts: bytes) -> bytes:
+        """Say of permits that were redeemed why they hold no longer, given their `Verdict` bytes.
+
+        A list of sentences, empty where the registry still stands behind the permit.
+        """
         ...
 
     def settle(self, settlements: bytes) -> bytes:

@@ -25,6 +25,7 @@ __all__ = [
     "limits_of",
     "make_grant",
     "parse_principal",
+    "parse_resource",
 ]
 
 Bounds = Mapping[str, object]
@@ -58,6 +59,14 @@ def parse_principal(text: str) -> tuple[Kind, str]:
     return cast("Kind", kind), name
 
 
+def parse_resource(text: str) -> tuple[str, str]:
+    """Split `TYPE:NAME`; raises `UsageError` for anything else."""
+    rtype, _, name = text.partition(":")
+    if not rtype or not name:
+        raise UsageError(f"`{text}` is no resource; write `TYPE:NAME`, say `file:workspace`")
+    return rtype, name
+
+
 def make_grant(
     holder: str,
     rights: str | Iterable[str],
@@ -81,9 +90,7 @@ def make_grant(
         UsageError: a part is not of its form; the kernel judges the rest.
     """
     kind, name = parse_principal(holder)
-    rtype, colon, resource_name = resource.partition(":")
-    if not colon or not rtype or not resource_name:
-        raise UsageError(f"`{resource}` is no resource; write `TYPE:NAME`, say `file:workspace`")
+    rtype, resource_name = parse_resource(resource)
     if not 0 <= epoch <= LARGEST:
         raise UsageError(f"an epoch of {epoch} makes no sense; give a whole number from 0 on")
     return Grant(

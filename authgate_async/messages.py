@@ -11,6 +11,7 @@ gate                `Apply`        `Applied`
 gate                `Pending`      `Waits`
 sandbox supervisor  `Execute`      `Finished`
 sandbox supervisor  `Settle`       `Settled`
+withdrawals         `Withdraw`     none
 log writer          `Append`       `Appended`
 =================== ============== ====================================================
 """
@@ -45,6 +46,7 @@ __all__ = [
     "Settled",
     "SupervisorMessage",
     "Waits",
+    "Withdraw",
 ]
 
 GATE_CODES = (
@@ -147,10 +149,7 @@ class Settle(_Message, frozen=True, tag="settle"):
 
 
 class Withdraw(_Message, frozen=True, tag="withdraw"):
-    """End the calls that rest on one of these grants, or were permitted before this epoch."""
-
-    grants: tuple[str, ...] = ()
-    epoch: int = 0
+    """Something was taken away: end the calls whose permits rest on it."""
 
 
 class Settled(_Message, frozen=True):
@@ -179,4 +178,4 @@ class Appended(_Message, frozen=True):
 
 
 GateMessage = Propose | Apply | Pending
-SupervisorMessage = Execute | Settle | Withdraw
+SupervisorMessage = Execute | Settle

@@ -25,6 +25,7 @@ __all__ = [
     "WARNING_CODES",
     "Action",
     "AdvanceEpoch",
+    "AdvanceHolderEpoch",
     "Approve",
     "Change",
     "Changed",
@@ -40,6 +41,8 @@ __all__ = [
     "Register",
     "Request",
     "Revoke",
+    "RevokeHeld",
+    "RevokeHolder",
     "Right",
     "Settlement",
     "SignedVerdict",
@@ -339,9 +342,33 @@ class Revoke(_Array, frozen=True, tag="revoke"):
     grant_id: str
 
 
+class RevokeHolder(_Array, frozen=True, tag="revoke_holder"):
+    """End every grant of a holder, and with each every chain that leads through it."""
+
+    holder: str
+    holder_kind: str
+
+
+class RevokeHeld(_Array, frozen=True, tag="revoke_held"):
+    """End every grant of a holder on one resource, whatever its scope."""
+
+    holder: str
+    holder_kind: str
+    rtype: str
+    name: str
+
+
 class AdvanceEpoch(_Array, frozen=True, tag="advance_epoch"):
     """Raise the registry's epoch to `to`, or by one if `to` is 0; lower grants go stale."""
 
+    to: _Count = 0
+
+
+class AdvanceHolderEpoch(_Array, frozen=True, tag="advance_holder_epoch"):
+    """Raise one holder's epoch to `to`, or by one if `to` is 0; its lower grants go stale."""
+
+    holder: str
+    holder_kind: str
     to: _Count = 0
 
 
@@ -360,11 +387,26 @@ class Approve(_Array, frozen=True, tag="approve"):
     signature: bytes
 
 
-Change = Enrol | Own | Declare | Register | Delegate | Revoke | AdvanceEpoch | Approve
+Change = (
+    Enrol
+    | Own
+    | Declare
+    | Register
+    | Delegate
+    | Revoke
+    | RevokeHolder
+    | RevokeHeld
+    | AdvanceEpoch
+    | AdvanceHolderEpoch
+    | Approve
+)
 
 
 class Changed(_Array, frozen=True):
-    """What became of one change: an empty `code` means done; `epoch` is the registry's after it."""
+    """What became of one change: an empty `code` means done.
+
+    `epoch` is the one after it: a holder's of an `AdvanceHolderEpoch`, else the registry's.
+    """
 
     code: str
     sentence: str

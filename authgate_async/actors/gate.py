@@ -24,14 +24,12 @@ from authgate_async.log.sealing import Place
 from authgate_async.messages import Applied, Apply, Decided, Pending, Propose, Waits, Withdraw
 from authgate_async.wire import (
     Action,
-    AdvanceEpoch,
     Approve,
     Changed,
     Delegate,
     Enrol,
     Own,
     Register,
-    Revoke,
     SignedVerdict,
     Verdict,
 )
@@ -45,7 +43,7 @@ if TYPE_CHECKING:
     from authgate_async.launchers.protocol import Limits
     from authgate_async.log.keeping import Keeper
     from authgate_async.log.records import Record
-    from authgate_async.messages import Append, GateMessage, SupervisorMessage
+    from authgate_async.messages import Append, GateMessage
     from authgate_async.oplog import Logger
     from authgate_async.tools.toolset import ToolSet
     from authgate_async.wire import Change
@@ -61,7 +59,7 @@ IN_FLIGHT = 2
 More of them are smaller, and cost more thread switches than they save waiting.
 """
 
-_GIVES = (Delegate, Enrol, Own, Register)
+_GIVES = (Approve, Delegate, Enrol, Own, Register)
 """Changes that take nothing away."""
 
 _WITHHELD = (
@@ -116,7 +114,7 @@ class Gate:
         tools: ToolSet,
         limits: Mapping[str, Limits],
         log: Ref[Append],
-        supervisor: Ref[SupervisorMessage],
+        withdrawals: Ref[Withdraw],
         owed: list[tuple[Record, ...]],
         keeper: Keeper,
         now: Callable[[], int],
@@ -128,7 +126,7 @@ class Gate:
         self._tools = tools
         self._needs = {tool.name: needs_of(tool, limits[tool.name]) for tool in tools}
         self._log = log
-        self._supervisor = supervisor
+        self._withdrawals = withdrawals
         self._owed = owed
         self._keeper = keeper
         self._now = now
@@ -321,7 +319,8 @@ class Gate:
         )
         self._owed.append(group)
         # Also where the change cannot be recorded: it is in force.
-        await self._withdraw(changes, results)
+        if not all(isinstance(change, _GIVES) for change in changes):
+            await self._withdrawals.tell(Withdraw())
         self._doubt(changes, results)
         if problem := await self._pay():
             sentence = f"in force, but nothing is decided until it is recorded: {problem}"
@@ -330,19 +329,11 @@ class Gate:
             envelope.reply(Applied(results))
             await self._reconsider()
 
-    async def _withdraw(self, changes: Sequence[Change], results: Sequence[Changed]) -> None:
-        """Have the running calls ended whose permits rest on what was taken away."""
-        done = [pair for pair in zip(changes, results, strict=True) if not pair[1].code]
-        grants = tuple([change.grant_id for change, _ in done if isinstance(change, Revoke)])
-        epochs = [result.epoch for change, result in done if isinstance(change, AdvanceEpoch)]
-        if grants or epochs:
-            await self._supervisor.tell(Withdraw(grants, max(epochs, default=0)))
-
     def _doubt(self, changes: Sequence[Change], results: Sequence[Changed]) -> None:
         """Note which of the calls that wait are to be decided anew."""
         done = [pair[0] for pair in zip(changes, results, strict=True) if not pair[1].code]
         approved = {change.action_digest for change in done if isinstance(change, Approve)}
-        every = not all(isinstance(change, (*_GIVES, Approve)) for change in done)
+        every = not all(isinstance(change, _GIVES) for change in done)
         for call in self._waiting:
             if every or call.verdict.action_digest in approved:
                 self._doubtful[call] = None

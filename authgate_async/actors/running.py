@@ -1,8 +1,7 @@
-"""The calls that run, by what their permits rest on."""
+"""The calls that run, by their permits."""
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import anyio
@@ -10,44 +9,56 @@ import anyio
 from authgate_async.wire import Settlement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from authgate_async.launchers.protocol import Ended
-    from authgate_async.messages import Withdraw
-    from authgate_async.wire import Verdict
+    from authgate_async.wire import Redeemed, Verdict
 
 __all__ = ["Permit", "Running"]
 
 
 class Permit:
-    """What is kept of a permit while its call runs; `budgeted` is known once it is redeemed."""
+    """What is kept of a permit while its call runs; `budgeted` is known once it is redeemed.
 
-    def __init__(self, verdict: Verdict, cost: int) -> None:
+    `signed` are the bytes of its verdict, which the kernel is asked about again.
+    """
+
+    __slots__ = (  # thousands of calls may run
+        "_nonce",
+        "_scope",
+        "action_digest",
+        "budgeted",
+        "redeemed",
+        "verdict",
+        "withdrawn",
+    )
+
+    def __init__(self, signed: bytes, verdict: Verdict) -> None:
+        self.verdict = signed
         self.action_digest = verdict.action_digest
-        self.cost = cost
         self.redeemed = False
         self.budgeted = False
         self.withdrawn = ""
         """Why it holds no longer, if it does not."""
         self._nonce = verdict.nonce
-        self._chains = verdict.chains
-        self._epoch = verdict.epoch
+        self._scope: anyio.CancelScope | None = None
 
-    @cached_property
+    @property
     def scope(self) -> anyio.CancelScope:
         """The call runs in it, unless it is over at once."""
-        return anyio.CancelScope()
+        if self._scope is None:
+            self._scope = anyio.CancelScope()
+        return self._scope
 
-    def rests_on(self, withdrawn: Withdraw) -> str:
-        """Return what of it was taken away, as a sentence; nothing if it still holds."""
-        for grant in withdrawn.grants:
-            if any(grant in chain for chain in self._chains):
-                return f"grant `{grant}` was revoked while the call ran"
-        if self._epoch < withdrawn.epoch:
-            return f"the epoch rose to {withdrawn.epoch} while the call ran"
-        return ""
+    def note(self, redeemed: Redeemed) -> None:
+        """Keep what the kernel said when it was shown."""
+        self.redeemed = not redeemed.code
+        self.budgeted = redeemed.budgeted
 
-    def settlement(self, ended: Ended) -> Settlement:
+    def withdraw(self, why: str) -> None:
+        """End the call, or keep it from starting."""
+        self.withdrawn = why
+        self.scope.cancel()
+
+    def settlement(self, ended: Ended, cost: int) -> Settlement:
         """Say what a call used that started."""
         output = len(ended.result) + len(ended.stdout) + len(ended.stderr)
         return Settlement(
@@ -56,7 +67,7 @@ class Permit:
             started=True,
             wall_us=ended.usage.wall_us,
             output_bytes=output,
-            cost=self.cost,
+            cost=cost,
         )
 
     def returned(self) -> Settlement:
@@ -65,7 +76,11 @@ class Permit:
 
 
 class Running:
-    """The permits of all calls that have started, or are about to."""
+    """The permits of all calls that have started, or are about to.
+
+    The sandbox supervisor enters each before it is redeemed, so that whatever is taken away is
+    found either by the kernel at the redemption or here afterwards.
+    """
 
     def __init__(self) -> None:
         self._permits: set[Permit] = set()
@@ -78,14 +93,6 @@ class Running:
         """It is over."""
         self._permits.discard(permit)
 
-    def withdraw(self, withdrawn: Withdraw) -> None:
-        """End every call whose permit rests on what was taken away."""
-        for permit, why in self._resting(withdrawn):
-            permit.withdrawn = why
-            permit.scope.cancel()
-
-    def _resting(self, withdrawn: Withdraw) -> Iterator[tuple[Permit, str]]:
-        for permit in self._permits:
-            why = permit.rests_on(withdrawn)
-            if why:
-                yield permit, why
+    def permits(self) -> tuple[Permit, ...]:
+        """Those that are there now."""
+        return tuple(self._permits)

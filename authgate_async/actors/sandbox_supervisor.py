@@ -12,18 +12,19 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, cast
 
 import anyio
+import anyio.lowlevel
 import msgspec
 from anyio import CapacityLimiter, to_thread
 
 from authgate_async.actors.crew import Crew
 from authgate_async.actors.outcomes import Recorder
-from authgate_async.actors.running import Permit, Running
+from authgate_async.actors.running import Permit
 from authgate_async.errors import AuthgateError
 from authgate_async.launchers.protocol import Call, Ended, Folder, Usage, cleared
 from authgate_async.log.records import Outcome, Refusal
 from authgate_async.log.sealing import Place
-from authgate_async.messages import Execute, Finished, Settle, Withdraw
-from authgate_async.wire import Redeemed, Redemption, Settlement, SignedVerdict, Verdict
+from authgate_async.messages import Execute, Finished, Settle
+from authgate_async.wire import Redeemed, Redemption, SignedVerdict, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,12 +32,12 @@ if TYPE_CHECKING:
     from authgate_async.actors.envelope import Envelope
     from authgate_async.actors.mailbox import Inbox
     from authgate_async.actors.reference import Ref
+    from authgate_async.actors.running import Running
     from authgate_async.backends import Kernel
     from authgate_async.launchers.protocol import Clear, Launcher, LayerName, Level, Limits
     from authgate_async.log.keeping import Keeper
     from authgate_async.messages import Append, SupervisorMessage
     from authgate_async.oplog import Logger
-    from authgate_async.tools.definition import Tool
     from authgate_async.tools.toolset import ToolSet
 
 __all__ = ["SandboxSupervisor"]
@@ -64,10 +65,14 @@ def _timed(ended: Ended, seconds: float) -> Ended:
     return msgspec.structs.replace(ended, usage=Usage(wall_us=max(1, int(seconds * 1_000_000))))
 
 
-def _returned(permit: bytes) -> Settlement:
-    """Give back what was reserved for a permit that was redeemed, and turned away all the same."""
-    nonce = _verdict(_signed(permit).verdict).nonce
-    return Settlement(nonce, redeemed=True, started=False)
+def _read(permit: bytes) -> tuple[Permit, Verdict] | None:
+    """Read what nobody has looked at yet; None if it is no permit."""
+    try:
+        signed = _signed(permit).verdict
+        verdict = _verdict(signed)
+    except (msgspec.MsgspecError, ValueError):
+        return None
+    return Permit(signed, verdict), verdict
 
 
 def _check(redeemed: Redeemed) -> None:
@@ -79,7 +84,8 @@ class SandboxSupervisor:
     """The actor; at most `size` calls are under way.
 
     `folders` says where resources lie, `limits` what a call of each tool may use, `keeper` what is
-    recorded of it; `now` is in microseconds since the Unix epoch.
+    recorded of it; `running` knows the permits of the calls that run; `now` is in microseconds
+    since the Unix epoch.
     """
 
     def __init__(
@@ -92,6 +98,7 @@ class SandboxSupervisor:
         limits: Mapping[str, Limits],
         keeper: Keeper,
         log: Ref[Append],
+        running: Running,
         now: Callable[[], int],
         oplog: Logger,
         size: int,
@@ -107,7 +114,7 @@ class SandboxSupervisor:
         self._oplog = oplog
         self._size = size
         self._recorder = Recorder(kernel, log, record_timeout)
-        self._running = Running()
+        self._running = running
         self._thread = CapacityLimiter(1)
 
     async def run(self, inbox: Inbox[SupervisorMessage]) -> None:
@@ -122,9 +129,6 @@ class SandboxSupervisor:
                 self._recorder.close()
 
     async def _serve(self, batch: list[Envelope[SupervisorMessage]], crew: Crew) -> None:
-        for envelope in batch:
-            if isinstance(envelope.message, Withdraw):
-                self._running.withdraw(envelope.message)
         calls = [
             cast("Envelope[Execute]", envelope)
             for envelope in batch
@@ -159,49 +163,68 @@ class SandboxSupervisor:
     async def _start(self, envelopes: list[Envelope[Execute]], crew: Crew) -> None:
         """Redeem together what can start at once, and start it."""
         await crew.room(len(envelopes))
-        for envelope, redeemed in zip(envelopes, await self._redeem(envelopes), strict=True):
-            try:
-                _check(redeemed)
-                tool = self._tools[envelope.message.tool]
-                call, permit = self._call(envelope.message, tool)
-            except _RefusedError as error:
-                self._refuse(envelope, error.redeemed)
-                if redeemed.budgeted:
-                    self._recorder.charge(_returned(envelope.message.permit))
-                continue
-            permit.redeemed = True
-            permit.budgeted = redeemed.budgeted
-            launcher = self._launchers[tool.level]
-            ended = launcher.launch_now(call)
-            if ended is not None:
-                self._record(envelope, call, permit, ended, launcher.layers)
-                continue
-            # The permit is spent; thousands of calls may wait, so let go of its bytes.
-            envelope.message = msgspec.structs.replace(envelope.message, permit=b"")
-            self._running.add(permit)
-            handle = await crew.start(self._launch, envelope, call, permit, launcher, cleared)
-            envelope.on_abandoned(handle.cancel)
+        read = [_read(envelope.message.permit) for envelope in envelopes]
+        for found in read:
+            if found is not None:
+                self._running.add(found[0])
+        answers = await self._redeem(envelopes)
+        for envelope, found, redeemed in zip(envelopes, read, answers, strict=True):
+            if found is None:
+                self._refuse(envelope, redeemed)
+            elif (call := self._redeemed(envelope, *found, redeemed)) is not None:
+                await self._begin(envelope, call, found[0], crew)
+
+    def _redeemed(
+        self, envelope: Envelope[Execute], permit: Permit, verdict: Verdict, redeemed: Redeemed
+    ) -> Call | None:
+        """Return the call that may start now, unless the permit is refused."""
+        permit.note(redeemed)
+        try:
+            _check(redeemed)
+            return self._call(envelope.message, verdict)
+        except _RefusedError as error:
+            self._running.discard(permit)
+            self._refuse(envelope, error.redeemed)
+            if redeemed.budgeted:
+                self._recorder.charge(permit.returned())
+        return None
+
+    async def _begin(
+        self, envelope: Envelope[Execute], call: Call, permit: Permit, crew: Crew
+    ) -> None:
+        launcher = self._launchers["inline"]
+        ended = None if permit.withdrawn else launcher.launch_now(call)
+        if ended is not None:
+            self._running.discard(permit)
+            self._record(envelope, call, permit, ended, launcher.layers)
+            return
+        # The permit is spent; thousands of calls may wait, so let go of its bytes.
+        envelope.message = msgspec.structs.replace(envelope.message, permit=b"")
+        handle = await crew.start(self._launch, envelope, call, permit, launcher, cleared)
+        envelope.on_abandoned(handle.cancel)
 
     async def _queue(self, envelope: Envelope[Execute]) -> None:
         """Launch a call whose permit is redeemed when its place is there, and not before."""
-        tool = self._tools[envelope.message.tool]
+        found = _read(envelope.message.permit)
+        if found is None:
+            self._refuse(envelope, (await self._redeem([envelope]))[0])
+            return
+        permit, verdict = found
         try:
-            call, permit = self._call(envelope.message, tool)
+            call = self._call(envelope.message, verdict)
         except _RefusedError as error:
             self._refuse(envelope, error.redeemed)
-        except (msgspec.MsgspecError, ValueError):
-            self._refuse(envelope, (await self._redeem([envelope]))[0])  # it does not decode
         else:
+            launcher = self._launchers[self._tools[envelope.message.tool].level]
             clear = partial(self._clear, envelope, permit)
-            await self._launch(envelope, call, permit, self._launchers[tool.level], clear)
+            await self._launch(envelope, call, permit, launcher, clear)
 
     async def _clear(self, envelope: Envelope[Execute], permit: Permit) -> None:
         # Before it is redeemed: what is withdrawn from then on must find it here.
         self._running.add(permit)
         (redeemed,) = await self._redeem([envelope])
         _check(redeemed)
-        permit.redeemed = True
-        permit.budgeted = redeemed.budgeted
+        permit.note(redeemed)
 
     async def _launch(
         self,
@@ -216,6 +239,8 @@ class SandboxSupervisor:
         async def clear_and_note() -> None:
             nonlocal began
             await clear()
+            if permit.withdrawn:
+                await anyio.lowlevel.checkpoint()  # ends here: its scope is cancelled
             began = time.monotonic()  # a loop's own clock may stand still for milliseconds
 
         ended: Ended | None = Ended("cancelled", error="the call was cancelled")
@@ -242,9 +267,8 @@ class SandboxSupervisor:
                 self._recorder.charge(permit.returned())
                 self._recorder.add(envelope, None, Finished(ended.cause, error=ended.error))
 
-    def _call(self, message: Execute, tool: Tool) -> tuple[Call, Permit]:
-        """Return the call that a permit is for, and what is to be kept of the permit."""
-        verdict = _verdict(_signed(message.permit).verdict)
+    def _call(self, message: Execute, verdict: Verdict) -> Call:
+        """Return the call that a permit is for."""
         if (verdict.action_id, verdict.actor) != (f"{message.run}:{message.seq}", message.agent):
             sentence = "the permit is for another run or agent than the one it came with"
             raise _RefusedError(Redeemed("permit_mismatch", sentence))
@@ -255,11 +279,11 @@ class SandboxSupervisor:
                 if (path := self._folders.get((request.rtype, request.name))) is not None
             ]
         )
+        tool = self._tools[message.tool]
         limits = self._limits[tool.name]
-        call = Call(
+        return Call(
             verdict.action_id, tool.ref, message.args, folders, limits, programs=tool.programs
         )
-        return call, Permit(verdict, tool.cost)
 
     def _record(
         self,
@@ -288,7 +312,7 @@ class SandboxSupervisor:
         )
         answer = Finished(ended.cause, ended.result, ended.error)
         if permit.budgeted:
-            self._recorder.charge(permit.settlement(ended))
+            self._recorder.charge(permit.settlement(ended, self._tools[message.tool].cost))
         self._recorder.add(envelope, outcome, answer)
         if ended.cause != "returned":
             told = self._keeper.error(message.tool, ended)

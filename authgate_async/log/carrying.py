@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from authgate_async.log.in_force import InForce
 from authgate_async.log.lines import Fault
 from authgate_async.log.records import (
     GrantsCarried,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from authgate_async.log.growth import End
+    from authgate_async.log.records import Held
 
 __all__ = ["Carried", "OpenRun", "Removals"]
 
@@ -58,7 +60,8 @@ class Carried:
 
     def __init__(self, runs: int = 0, grants: int = 0) -> None:
         self.runs: dict[str, OpenRun] = {}
-        self.grants: dict[int | str, bool] = {}
+        self.grants = InForce()
+        self._last = ""
         self._runs_due = runs
         self._grants_due = grants
 
@@ -80,21 +83,22 @@ class Carried:
             case RunCarried() if self._runs_due and record.run not in self.runs:
                 self._runs_due -= 1
                 self.runs[record.run] = OpenRun.of(record)
-            case GrantsCarried() if not self._runs_due and 0 < len(record.ids) <= self._grants_due:
-                self._take_ids(record.ids)
+            case GrantsCarried() if (
+                not self._runs_due and 0 < len(record.grants) <= self._grants_due
+            ):
+                self._take_grants(record.grants)
             case _:
                 raise Fault("the runs and grants that the file carries over are not all there")
 
-    def _take_ids(self, ids: tuple[str, ...]) -> None:
-        last = next(reversed(self.grants), "")
-        for each in ids:
-            if self.grants and each <= str(last):
+    def _take_grants(self, grants: tuple[Held, ...]) -> None:
+        for grant in grants:
+            if self.grants and grant[0] <= self._last:
                 raise Fault("the grants that the file carries over are not in order")
-            last = each
-            self.grants[each] = True
-        self._grants_due -= len(ids)
+            self._last = grant[0]
+            self.grants.enter(grant)
+        self._grants_due -= len(grants)
 
-    def check(self, runs: Mapping[str, OpenRun], grants: Mapping[int | str, bool]) -> None:
+    def check(self, runs: Mapping[str, OpenRun], grants: InForce) -> None:
         """Raise `Fault` unless it says of the session's open runs and grants what is known."""
         for name, run in self.runs.items():
             if name not in runs or not runs[name].agrees(run):
@@ -102,7 +106,7 @@ class Carried:
         for name, run in runs.items():
             if not run.closed and name not in self.runs:
                 raise Fault(f"run `{name}` is open, and the file does not carry it over")
-        if self.grants.keys() != {grant for grant, good in grants.items() if good}:
+        if self.grants.rows() != grants.rows():
             raise Fault("the grants that the file carries over are not those in force")
 
 

@@ -299,7 +299,7 @@ class SegmentOpened(_Record, frozen=True, kw_only=True, tag="segment_opened"):
     """A file of the log begins here, behind a checkpoint: all that reading from here on needs.
 
     `nodes` are the compact range of the tree over the records before this one, in hex. As many
-    `RunCarried` as `runs` says follow, then `GrantsCarried` with as many ids as `grants` says.
+    `RunCarried` as `runs` says follow, then `GrantsCarried` with as many grants as `grants` says.
     `auditor` is that of the session.
     """
 
@@ -330,10 +330,16 @@ class RunCarried(_Record, frozen=True, kw_only=True, tag="run_carried"):
     steps: Int
 
 
-class GrantsCarried(_Record, frozen=True, kw_only=True, tag="grants_carried"):
-    """Grants of the session that were made and not revoked, where a file begins; ascending."""
+Held = tuple[str, str, str, str, str]
 
-    ids: tuple[str, ...]
+
+class GrantsCarried(_Record, frozen=True, kw_only=True, tag="grants_carried"):
+    """Grants of the session that were made and not revoked, where a file begins; ascending by id.
+
+    Of each its id, its holder's name and kind, and its resource's type and name.
+    """
+
+    grants: tuple[Held, ...]
 
 
 class RecordsRemoved(_Record, frozen=True, kw_only=True, tag="records_removed"):

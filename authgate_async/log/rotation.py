@@ -8,21 +8,19 @@ from typing import TYPE_CHECKING
 
 from authgate_async.errors import UsageError
 from authgate_async.keys import key_id
-from authgate_async.log.records import GrantsCarried, Record, RegistryChange, SegmentOpened
+from authgate_async.log.records import Record, SegmentOpened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from authgate_async.log.growth import End
+    from authgate_async.log.in_force import InForce
     from authgate_async.log.numbering import Numbering
 
-__all__ = ["MIN_BYTES", "Grants", "Rotation", "head"]
+__all__ = ["MIN_BYTES", "Rotation", "head"]
 
 MIN_BYTES = 2**16
 """The smallest `file_bytes`."""
-
-_IDS = 1000
-"""Ids in one record: it stays far below the longest, whatever the ids are."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,33 +56,8 @@ class Rotation:
             )
 
 
-class Grants:
-    """The grants that were made in a session and not revoked."""
-
-    def __init__(self) -> None:
-        self._ids: set[str] = set()
-
-    def take(self, change: RegistryChange) -> None:
-        """Take a change that is in the log; one that was refused changes nothing."""
-        if change.code:
-            return
-        if change.change in {"register", "delegate"}:
-            self._ids.add(str(change.fields["id"]))
-        elif change.change == "revoke":
-            self._ids.discard(str(change.fields["grant_id"]))
-
-    def __len__(self) -> int:
-        return len(self._ids)
-
-    def carried(self) -> Iterator[GrantsCarried]:
-        """Yield them as they are written where a file begins."""
-        ids = sorted(self._ids)
-        for begin in range(0, len(ids), _IDS):
-            yield GrantsCarried(ids=tuple(ids[begin : begin + _IDS]))
-
-
 def head(
-    end: End, key: bytes, numbering: Numbering, grants: Grants, *, auditor: str, time: int
+    end: End, key: bytes, numbering: Numbering, grants: InForce, *, auditor: str, time: int
 ) -> Iterator[Record]:
     """Yield the records that a file begins with which goes on at `end`, under `key`.
 

@@ -18,6 +18,7 @@ from authgate_async.log.approvals import Approvals
 from authgate_async.log.carrying import Carried, OpenRun, Removals
 from authgate_async.log.entries import CHANGE_FIELDS, change_from
 from authgate_async.log.growth import End
+from authgate_async.log.in_force import InForce
 from authgate_async.log.lines import Fault
 from authgate_async.log.numbering import MAX_LATE
 from authgate_async.log.records import (
@@ -84,7 +85,7 @@ class Rules:
         self._open: dict[str, OpenRun] = {}
         self._late: dict[str, OpenRun] = {}
         self._lost: dict[str, OpenRun] = {}
-        self._grants: dict[int | str, bool] = {}
+        self._grants = InForce()
         self._approvals = Approvals()
         self._auditor = ""
         self._carried = Carried()
@@ -141,7 +142,7 @@ class Rules:
         if agent != run.agent or seq <= run.last_step or batch != self._batch:
             return False
         for grant in grants:
-            if not self._grants.get(grant, False) or self._approvals.asks(grant):
+            if self._grants.against(grant) or self._approvals.asks(grant):
                 return False
         run.last_step = seq
         run.steps += 1
@@ -203,7 +204,7 @@ class Rules:
         self._open.clear()
         self._late.clear()
         # So does the registry: a kernel knows no grant of the one before.
-        self._grants.clear()
+        self._grants = InForce()
         self._approvals = Approvals()
 
     def _of_file(self, record: SegmentOpened | RunCarried | GrantsCarried | RecordsRemoved) -> None:
@@ -337,16 +338,11 @@ class Rules:
             raise Fault("its verdict does not say that an approval is all that is missing")
 
     def _changed(self, record: RegistryChange) -> None:
-        """Remember which grants are in force: those that are not revoked are true."""
         _check_change(record)
         if record.code:
             return
         self._approvals.changed(_change(record))
-        if record.change in {"register", "delegate"}:
-            # An id stays taken: no later change brings a revoked grant back.
-            self._grants.setdefault(record.fields["id"], True)
-        elif record.change == "revoke":
-            self._grants[record.fields["grant_id"]] = False
+        self._grants.follow(record)
 
     def _check_signature(self, signed: SignedVerdict) -> None:
         """Hold a verdict against the key; the signature of one batch is computed once."""
@@ -360,8 +356,7 @@ class Rules:
 
     def _check_grants(self, record: Intent) -> None:
         for grant in (grant for chain in record.chains for grant in chain):
-            if not self._grants.get(grant, False):
-                why = "was revoked" if grant in self._grants else "this log never named"
+            if why := self._grants.against(grant):
                 raise Fault(f"it rests on grant `{grant}`, which {why}")
 
     def _run_closed(self, run: OpenRun, record: RunClosed) -> None:

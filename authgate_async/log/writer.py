@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from authgate_async.errors import ClosedError, LogUnavailableError, UsageError
 from authgate_async.log.growth import End
+from authgate_async.log.in_force import InForce
 from authgate_async.log.lines import MAX_RECORD, Fault
 from authgate_async.log.numbering import Numbering
 from authgate_async.log.records import (
@@ -27,7 +28,7 @@ from authgate_async.log.records import (
     render_record,
 )
 from authgate_async.log.recovery import Recovered, recover
-from authgate_async.log.rotation import Grants, Rotation, head
+from authgate_async.log.rotation import Rotation, head
 from authgate_async.log.storage import Storage
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class LogFile:
         self._tell = tell
         self._mutex = Lock()
         self._numbering = Numbering()
-        self._grants = Grants()
+        self._grants = InForce()
         self._auditor = ""
         self._closed = False
         self._head_size = 0
@@ -190,7 +191,7 @@ class LogFile:
             if isinstance(record, LogOpened):
                 self._auditor = record.auditor
             else:
-                self._grants.take(record)
+                self._grants.follow(record)
         self._retain()
         return answers
 

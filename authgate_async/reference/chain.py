@@ -30,11 +30,11 @@ class Chain(NamedTuple):
 
 
 def walk(registry: Registry, grant: Grant, now: int, min_epoch: int) -> Chain:
-    """Judge a grant and its ancestors; `min_epoch` is the larger of registry's and action's.
+    """Judge a grant and its ancestors; `min_epoch` is the action's.
 
     A parent that cannot be stepped to ends the walk: what lies above it is not known.
     """
-    chain = Chain([grant], list(_lapsed(grant, now, min_epoch)))
+    chain = Chain([grant], list(_lapsed(registry, grant, now, min_epoch)))
     while grant.parent:
         obstacle = _obstacle(registry, grant, chain.links)
         if obstacle:
@@ -42,7 +42,7 @@ def walk(registry: Registry, grant: Grant, now: int, min_epoch: int) -> Chain:
             break
         parent = registry.grants[grant.parent].grant
         chain.links.append(parent)
-        chain.faults.extend(_lapsed(parent, now, min_epoch))
+        chain.faults.extend(_lapsed(registry, parent, now, min_epoch))
         chain.faults.extend(narrows(grant, parent))
         grant = parent
     return chain
@@ -57,11 +57,12 @@ def _obstacle(registry: Registry, child: Grant, links: list[Grant]) -> str:
     return ""
 
 
-def _lapsed(grant: Grant, now: int, min_epoch: int) -> Iterator[Fault]:
+def _lapsed(registry: Registry, grant: Grant, now: int, min_epoch: int) -> Iterator[Fault]:
     if grant.expires_at and now >= grant.expires_at:
         yield "expired", f"grant `{grant.id}` expired at {grant.expires_at}"
-    if grant.epoch < min_epoch:
-        yield "epoch_stale", f"grant `{grant.id}` is of epoch {grant.epoch}, below {min_epoch}"
+    least = max(registry.epoch_of(grant.holder, grant.holder_kind), min_epoch)
+    if grant.epoch < least:
+        yield "epoch_stale", f"grant `{grant.id}` is of epoch {grant.epoch}, below {least}"
 
 
 def narrows(child: Grant, parent: Grant) -> Iterator[Fault]:

@@ -8,6 +8,7 @@ from authgate_async.reference.registry import Principal, Registry, Resource
 from authgate_async.reference.words import principal, resource
 from authgate_async.wire import (
     AdvanceEpoch,
+    AdvanceHolderEpoch,
     Approve,
     Change,
     Changed,
@@ -18,9 +19,14 @@ from authgate_async.wire import (
     Own,
     Register,
     Revoke,
+    RevokeHeld,
+    RevokeHolder,
 )
 
 __all__ = ["apply"]
+
+_Ending = Revoke | RevokeHolder | RevokeHeld | AdvanceEpoch | AdvanceHolderEpoch
+"""The changes that take something away."""
 
 _MAX_ALTERNATIVES = 64
 _MAX_EPOCH = 2**63 - 1
@@ -31,7 +37,13 @@ def apply(registry: Registry, change: Change, now: int) -> Changed:
     code, sentence = _refusal(registry, change, now) or ("", "")
     if not code:
         _enter(registry, change, now)
-    return Changed(code, sentence, registry.epoch)
+    return Changed(code, sentence, _epoch_after(registry, change))
+
+
+def _epoch_after(registry: Registry, change: Change) -> int:
+    if isinstance(change, AdvanceHolderEpoch):
+        return registry.epoch_of(change.holder, change.holder_kind)
+    return registry.epoch
 
 
 def _enter(registry: Registry, change: Change, now: int) -> None:
@@ -46,12 +58,25 @@ def _enter(registry: Registry, change: Change, now: int) -> None:
             registry.resources[change.rtype, change.name] = nature
         case Register() | Delegate():
             registry.enter(change.grant)
-        case Revoke():
-            registry.revoke(change.grant_id)
-        case AdvanceEpoch():
-            registry.epoch = change.to or registry.epoch + 1
         case Approve():
             registry.approvals.enter(change, now)
+        case _:
+            _take(registry, change)
+
+
+def _take(registry: Registry, change: _Ending) -> None:
+    match change:
+        case Revoke():
+            registry.revoke(change.grant_id)
+        case RevokeHolder():
+            registry.revoke_holder(change.holder, change.holder_kind)
+        case RevokeHeld():
+            registry.revoke_held(change.holder, change.holder_kind, change.rtype, change.name)
+        case AdvanceEpoch():
+            registry.epoch = change.to or registry.epoch + 1
+        case AdvanceHolderEpoch():
+            holder = (change.holder, change.holder_kind)
+            registry.epochs[holder] = change.to or registry.epoch_of(*holder) + 1
 
 
 def _refusal(registry: Registry, change: Change, now: int) -> Fault | None:
@@ -70,13 +95,26 @@ def _refusal(registry: Registry, change: Change, now: int) -> Fault | None:
             refusal = _register(registry, change.grant)
         case Delegate():
             refusal = _register(registry, change.grant) or _delegate(registry, change, now)
-        case Revoke():
-            refusal = _revoke(registry, change)
-        case AdvanceEpoch():
-            refusal = _advance(registry, change)
         case Approve():
             refusal = registry.approvals.refusal(registry, change, now)
+        case _:
+            refusal = _end(registry, change)
     return refusal
+
+
+def _end(registry: Registry, change: _Ending) -> Fault | None:
+    match change:
+        case Revoke():
+            return _revoke(registry, change)
+        case RevokeHolder():
+            return _stranger(registry, change)
+        case RevokeHeld():
+            return _stranger(registry, change) or _revoke_held(registry, change)
+        case AdvanceEpoch():
+            return _advance(registry.epoch, change.to)
+        case AdvanceHolderEpoch():
+            epoch = registry.epoch_of(change.holder, change.holder_kind)
+            return _stranger(registry, change) or _advance(epoch, change.to)
 
 
 def _enrol(registry: Registry, change: Enrol) -> Fault | None:
@@ -130,7 +168,7 @@ def _delegate(registry: Registry, change: Delegate, now: int) -> Fault | None:
     if (parent.holder, parent.holder_kind) != (change.by, change.by_kind):
         who = principal(change.by_kind, change.by)
         return "no_grant", f"grant `{parent.id}` is not held by {who}"
-    return _overreach(change.grant, parent, walk(registry, parent, now, registry.epoch))
+    return _overreach(change.grant, parent, walk(registry, parent, now, 0))
 
 
 def _overreach(child: Grant, parent: Grant, above: Chain) -> Fault | None:
@@ -151,9 +189,24 @@ def _revoke(registry: Registry, change: Revoke) -> Fault | None:
     return None
 
 
-def _advance(registry: Registry, change: AdvanceEpoch) -> Fault | None:
-    if change.to and change.to <= registry.epoch:
-        return "malformed", f"`to` must be above the epoch {registry.epoch}"
-    if not change.to and registry.epoch == _MAX_EPOCH:
-        return "malformed", f"`to` must be above the epoch {registry.epoch}"
+def _stranger(
+    registry: Registry, change: RevokeHolder | RevokeHeld | AdvanceHolderEpoch
+) -> Fault | None:
+    if (change.holder, change.holder_kind) not in registry.principals:
+        who = principal(change.holder_kind, change.holder)
+        return "unknown_principal", f"{who} is not enrolled"
+    return None
+
+
+def _revoke_held(registry: Registry, change: RevokeHeld) -> Fault | None:
+    if not registry.ever_held(change.holder, change.holder_kind, change.rtype, change.name):
+        who = principal(change.holder_kind, change.holder)
+        what = resource(change.rtype, change.name, "")
+        return "no_grant", f"{who} never held a grant on {what}"
+    return None
+
+
+def _advance(epoch: int, to: int) -> Fault | None:
+    if (to and to <= epoch) or (not to and epoch == _MAX_EPOCH):
+        return "malformed", f"`to` must be above the epoch {epoch}"
     return None

@@ -18,7 +18,7 @@ from authgate_async.reference.permit import (
 from authgate_async.reference.registry import Registry
 from authgate_async.reference.rules import Moment, decide
 from authgate_async.reference.signing import KEY_BYTES, Signer
-from authgate_async.wire import Action, Change, Redemption, Settlement
+from authgate_async.wire import Action, Change, Redemption, Settlement, Verdict
 
 __all__ = ["PERMIT_TTL", "ReferenceKernel"]
 
@@ -84,6 +84,12 @@ class ReferenceKernel:
         batch = decode(changes, tuple[Change, ...])
         with self._lock:
             return msgspec.msgpack.encode([apply(self._registry, each, now) for each in batch])
+
+    def stale(self, verdicts: bytes) -> bytes:
+        """Why permits that were redeemed hold no longer, given their `Verdict` bytes; or empty."""
+        batch = [decode(each, Verdict) for each in decode(verdicts, tuple[bytes, ...])]
+        with self._lock:
+            return msgspec.msgpack.encode([self._desk.stale(each) for each in batch])
 
     def settle(self, settlements: bytes) -> bytes:
         """Charge what calls used by `Settlement`s; a list of whether anything was held for each."""

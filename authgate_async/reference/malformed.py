@@ -15,6 +15,7 @@ from authgate_async.wire import (
     OPERATORS,
     Action,
     AdvanceEpoch,
+    AdvanceHolderEpoch,
     Approve,
     Change,
     Constraint,
@@ -26,6 +27,8 @@ from authgate_async.wire import (
     Register,
     Request,
     Revoke,
+    RevokeHeld,
+    RevokeHolder,
 )
 
 __all__ = ["MAX_ENTRIES", "cut", "in_action", "in_change", "in_names", "in_request", "is_name"]
@@ -124,10 +127,20 @@ def in_change(change: Change) -> _Faults:
             yield from _kind("by_kind", change.by_kind)
         case Revoke():
             yield from _text("grant_id", change.grant_id)
+        case RevokeHolder() | RevokeHeld() | AdvanceHolderEpoch():
+            yield from _of_holder(change)
         case AdvanceEpoch():
             pass
         case Approve():
             yield from _approve(change)
+
+
+def _of_holder(change: RevokeHolder | RevokeHeld | AdvanceHolderEpoch) -> _Faults:
+    yield from _text("holder", change.holder)
+    yield from _kind("holder_kind", change.holder_kind)
+    if isinstance(change, RevokeHeld):
+        yield from _text("rtype", change.rtype)
+        yield from _text("name", change.name)
 
 
 def _requests(requests: tuple[Request, ...]) -> _Faults:

@@ -122,6 +122,16 @@ class Desk:
             refused = Redeemed("permit_replayed", used)
         return refused or self._started(verdict)
 
+    def stale(self, verdict: Verdict) -> str:
+        """Why the registry no longer stands behind a verdict; empty if it does."""
+        permit = f"the permit of action `{verdict.action_id}`"
+        if verdict.epoch < self._registry.epoch:
+            return f"{permit} is of epoch {verdict.epoch}, below {self._registry.epoch}"
+        for grant_id in (grant_id for chain in verdict.chains for grant_id in chain):
+            if why := self._registry.stale(grant_id):
+                return f"{permit} rests on grant `{grant_id}`, which {why}"
+        return ""
+
     def _started(self, verdict: Verdict) -> Redeemed:
         """Let a call run on what is reserved for it, if it rests on a budget."""
         ids = (grant_id for chain in verdict.chains for grant_id in chain)
@@ -144,13 +154,8 @@ class Desk:
         if not verdict.issued_at <= now < verdict.expires_at:
             valid = f"is valid from {verdict.issued_at} to {verdict.expires_at}, not at {now}"
             yield Redeemed("permit_expired", f"{permit} {valid}")
-        if verdict.epoch < self._registry.epoch:
-            stale = f"is of epoch {verdict.epoch}, below {self._registry.epoch}"
-            yield Redeemed("permit_stale", f"{permit} {stale}")
-        for grant_id in (grant_id for chain in verdict.chains for grant_id in chain):
-            if gone := self._registry.gone(grant_id):
-                stale = f"rests on grant `{grant_id}`, which {gone}"
-                yield Redeemed("permit_stale", f"{permit} {stale}")
+        if stale := self.stale(verdict):
+            yield Redeemed("permit_stale", stale)
 
 
 class _Spent:

@@ -34,6 +34,8 @@ class Entered(NamedTuple):
     grant: Grant
 
 
+_Holder = tuple[str, str]
+_Resource = tuple[str, str]
 _Place = tuple[str, str, str]
 _Held = tuple[str, str, str, str, str]
 
@@ -48,9 +50,13 @@ class Registry:
         self.grants: dict[str, Entered] = {}
         self.revoked: set[str] = set()
         self.epoch = 0
+        self.epochs: dict[tuple[str, str], int] = {}
         self.ledger = Ledger()
         self.approvals = Approvals(instance)
         self._held: defaultdict[_Held, list[Entered]] = defaultdict(list)
+        self._holdings: defaultdict[_Holder, defaultdict[_Resource, list[str]]] = defaultdict(
+            lambda: defaultdict(list)
+        )
         self._writers: defaultdict[_Place, list[Entered]] = defaultdict(list)
 
     def enter(self, grant: Grant) -> None:
@@ -58,6 +64,7 @@ class Registry:
         entered = Entered(len(self.grants), grant)
         self.grants[grant.id] = entered
         self._held[_held(grant)].append(entered)
+        self._holdings[grant.holder, grant.holder_kind][grant.rtype, grant.name].append(grant.id)
         if grant.rights & Right.WRITE:
             self._writers[_place(grant)].append(entered)
 
@@ -71,11 +78,38 @@ class Registry:
         if entered.grant.rights & Right.WRITE:
             self._writers[_place(entered.grant)].remove(entered)
 
+    def revoke_holder(self, holder: str, kind: str) -> None:
+        """End all that somebody holds."""
+        for resource in self._holdings[holder, kind]:
+            self.revoke_held(holder, kind, *resource)
+
+    def revoke_held(self, holder: str, kind: str, rtype: str, name: str) -> None:
+        """End all that somebody holds on a resource."""
+        held = self._holdings[holder, kind][rtype, name]
+        while held:
+            self.revoke(held.pop())
+
+    def ever_held(self, holder: str, kind: str, rtype: str, name: str) -> bool:
+        """Whether somebody has had a grant on a resource."""
+        return (rtype, name) in self._holdings[holder, kind]
+
+    def epoch_of(self, holder: str, kind: str) -> int:
+        """The least epoch of a holder's grants that counts."""
+        return max(self.epoch, self.epochs.get((holder, kind), 0))
+
     def gone(self, grant_id: str) -> str:
         """Why nothing may rest on a grant; empty if something may."""
         if grant_id not in self.grants:
             return "is not there"
         return "was revoked" if grant_id in self.revoked else ""
+
+    def stale(self, grant_id: str) -> str:
+        """Why nothing may rest on a grant, its epoch included."""
+        if gone := self.gone(grant_id):
+            return gone
+        grant = self.grants[grant_id].grant
+        least = self.epoch_of(grant.holder, grant.holder_kind)
+        return f"is of epoch {grant.epoch}, below {least}" if grant.epoch < least else ""
 
     def alternatives(self, grant: Grant) -> int:
         """Count the live grants of the same holder on the same scope."""

@@ -246,12 +246,11 @@ def candidates_of(
 ) -> Iterator[Answer]:
     """Each grant that covers the request, in order of entry, with its faults."""
     action = case.action
-    min_epoch = max(registry.epoch, action.min_epoch)
     place = (request.rtype, request.name, request.scope)
     for entered in registry.held(action.actor, action.kind, *place):
         grant = entered.grant
         if grant.rights & request.right:
-            chain = walk(registry, grant, case.now, min_epoch)
+            chain = walk(registry, grant, case.now, action.min_epoch)
             broken = [("constraint", why) for why in forbidden(chain.links, action.args)]
             beyond = [] if grant.cross_domain else foreign
             lacking = registry.ledger.lacking(chain.links, action)
@@ -304,13 +303,10 @@ def _contested(
         known.add((action.actor, action.kind))
         for grant in registry.writers(request.rtype, request.name, request.scope):
             live = grant.expires_at == 0 or now < grant.expires_at
-            if live and grant.epoch >= registry.epoch and _holder(grant) not in known:
+            holder = (grant.holder, grant.holder_kind)
+            if live and grant.epoch >= registry.epoch_of(*holder) and holder not in known:
                 return request
     return None
-
-
-def _holder(grant: Grant) -> tuple[str, str]:
-    return grant.holder, grant.holder_kind
 
 
 def _warnings(contested: Request | None, *, confidence: int, permitted: bool) -> Iterator[Fault]:

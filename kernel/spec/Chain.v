@@ -14,8 +14,12 @@ Record fault := Fault { code_of : code; about : list string }.
 Definition says (is : bool) (code : code) (about : list string) : list fault :=
   if is then [Fault code about] else [].
 
-Definition lapsed (g : grant) (now floor : N) : list fault :=
-  says (is_expired now g) Expired [id g] ++ says (epoch g <? floor) EpochStale [id g].
+(** The least epoch of a link that counts, where the action asks for [floor]. *)
+Definition least_epoch (reg : registry) (floor : N) (g : grant) : N :=
+  N.max (holder_epoch reg (holder g)) floor.
+
+Definition lapsed (reg : registry) (g : grant) (now floor : N) : list fault :=
+  says (is_expired now g) Expired [id g] ++ says (epoch g <? least_epoch reg floor g) EpochStale [id g].
 
 Definition outlives (child parent : grant) : bool :=
   negb (expires_at parent =? 0)
@@ -56,11 +60,11 @@ Fixpoint climb (reg : registry) (now floor : N) (first : string) (room : nat) (c
                 | O => ([], [Fault ChainBroken [first]])
                 | S room =>
                     let (links, faults) := climb reg now floor first room above in
-                    (above :: links, lapsed above now floor ++ narrows child above ++ faults)
+                    (above :: links, lapsed reg above now floor ++ narrows child above ++ faults)
                 end
        end.
 
 (** The links that a walk stands on, the grant itself first, and the faults of its chain. *)
 Definition walk (reg : registry) (now floor : N) (g : grant) : list grant * list fault :=
   let (links, faults) := climb reg now floor (id g) (pred max_links) g in
-  (g :: links, lapsed g now floor ++ faults).
+  (g :: links, lapsed reg g now floor ++ faults).

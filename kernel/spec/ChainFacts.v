@@ -73,11 +73,12 @@ Proof.
 Qed.
 
 (** Not expired, and of no past epoch. *)
-Definition is_live (now floor : N) (g : grant) : Prop := is_expired now g = false /\ floor <= epoch g.
+Definition is_live (reg : registry) (now floor : N) (g : grant) : Prop :=
+  is_expired now g = false /\ least_epoch reg floor g <= epoch g.
 
-Lemma lapsed_none : forall g now floor, lapsed g now floor = [] -> is_live now floor g.
+Lemma lapsed_none : forall reg g now floor, lapsed reg g now floor = [] -> is_live reg now floor g.
 Proof.
-  intros g now floor H. unfold lapsed in H. apply app_eq_nil in H. destruct H as [X E].
+  intros reg g now floor H. unfold lapsed in H. apply app_eq_nil in H. destruct H as [X E].
   apply says_none in X, E. split; [exact X|]. now apply N.ltb_ge.
 Qed.
 
@@ -99,7 +100,7 @@ Qed.
 Record sound_link (reg : registry) (now floor : N) (child p : grant) : Prop := {
   narrows_to : narrower child p;
   may_delegate_it : allows (rights p) delegate = true;
-  is_live_link : is_live now floor p;
+  is_live_link : is_live reg now floor p;
   not_revoked : is_revoked reg (id p) = false;
   is_known : find reg (id p) = Some p;
 }.
@@ -138,7 +139,7 @@ Qed.
 (** A walk without faults stands on the whole chain, up to a root, and each link of it is sound. *)
 Theorem walk_sound : forall reg now floor g links,
   walk reg now floor g = (links, []) ->
-  exists above, links = g :: above /\ is_live now floor g
+  exists above, links = g :: above /\ is_live reg now floor g
   /\ Forall (sound_link reg now floor g) above
   /\ (forall p, ancestor reg g p -> In p above) /\ parent (last above g) = "".
 Proof.

@@ -14,7 +14,10 @@ Inductive change :=
 | Register (g : grant)
 | Delegate (g : grant) (by_ : string * string)
 | Revoke (id : string)
-| AdvanceEpoch (to : N).
+| RevokeHolder (who : string * string)
+| RevokeHeld (who what : string * string)
+| AdvanceEpoch (to : N)
+| AdvanceHolderEpoch (who : string * string) (to : N).
 
 Section Changing.
 Context {outside : Outside}.
@@ -44,8 +47,20 @@ Definition is_well_formed (c : change) : bool :=
   | Register g => is_grant g
   | Delegate g by_ => is_grant g && is_who by_
   | Revoke id => is_name id
+  | RevokeHolder who | AdvanceHolderEpoch who _ => is_who who
+  | RevokeHeld who what => is_who who && is_pair what
   | AdvanceEpoch _ => true
   end.
+
+(** All that somebody holds, revoked or not. *)
+Definition holdings (gs : list grant) (who : string * string) : list grant :=
+  filter (fun g => same_pair (holder g) who) gs.
+
+Definition holdings_on (gs : list grant) (who what : string * string) : list grant :=
+  filter (fun g => same_pair (resource g) what) (holdings gs who).
+
+(** The epoch to rise to: one more for 0. *)
+Definition next_epoch (now to : N) : N := if to =? 0 then N.succ now else to.
 
 (** The first of some refusals whose condition holds. *)
 Fixpoint first (cases : list (bool * refusal)) : option refusal :=
@@ -54,6 +69,9 @@ Fixpoint first (cases : list (bool * refusal)) : option refusal :=
   | (true, why) :: _ => Some why
   | (false, _) :: cases => first cases
   end.
+
+Definition is_no_rise (now to : N) : bool :=
+  (next_epoch now to <=? now) || (max_int <? next_epoch now to).
 
 Definition beside (reg : registry) (g : grant) : N :=
   count (fun other => same_pair (holder other) (holder g) && same_pair (resource other) (resource g)
@@ -77,7 +95,7 @@ Definition may_delegate (reg : registry) (now : N) (g : grant) (by_ : string * s
   match find reg (parent g) with
   | None => Some (Denied NoGrant)
   | Some above =>
-      let (links, faults) := walk reg now (now_epoch reg) above in
+      let (links, faults) := walk reg now 0 above in
       if is_revoked reg (id above) || negb (same_pair (holder above) by_) then Some (Denied NoGrant)
       else match faults with
            | f :: _ => Some (Denied (code_of f))
@@ -111,25 +129,40 @@ Definition refused (reg : registry) (now : N) (c : change) : option refusal :=
   | Revoke id =>
       match find reg id with Some _ => None | None => Some (Denied NoGrant) end
   | AdvanceEpoch to =>
-      let next := if to =? 0 then N.succ (now_epoch reg) else to in
-      first [ ((next <=? now_epoch reg) || (max_int <? next), Denied Malformed) ]
+      first [ (is_no_rise (now_epoch reg) to, Denied Malformed) ]
+  | RevokeHolder who => first [ (negb (is_enrolled reg who), UnknownPrincipal) ]
+  | RevokeHeld who what =>
+      first [ (negb (is_enrolled reg who), UnknownPrincipal);
+              (size_of (holdings_on (grants reg) who what) =? 0, Denied NoGrant) ]
+  | AdvanceHolderEpoch who to =>
+      first [ (negb (is_enrolled reg who), UnknownPrincipal);
+              (is_no_rise (holder_epoch reg who) to, Denied Malformed) ]
   end.
 
 Definition add_grant (reg : registry) (g : grant) : registry :=
   Registry (principals reg) (owners reg) (resources reg) (grants reg ++ [g]) (revoked reg)
-    (now_epoch reg).
+    (now_epoch reg) (epochs reg).
 
 Definition entered (reg : registry) (c : change) : registry :=
-  match reg with Registry ps os rs gs gone epoch =>
+  match reg with Registry ps os rs gs gone epoch own =>
     match c with
-    | Enrol who key domain => Registry ((who, Enrolled key domain) :: ps) os rs gs gone epoch
-    | Own machine owner => Registry ps ((machine, owner) :: os) rs gs gone epoch
-    | Declare what public home => Registry ps os ((what, Nature public home) :: rs) gs gone epoch
+    | Enrol who key domain => Registry ((who, Enrolled key domain) :: ps) os rs gs gone epoch own
+    | Own machine owner => Registry ps ((machine, owner) :: os) rs gs gone epoch own
+    | Declare what public home =>
+        Registry ps os ((what, Nature public home) :: rs) gs gone epoch own
     | Register g | Delegate g _ => add_grant reg g
-    | Revoke id => Registry ps os rs gs (id :: gone) epoch
-    | AdvanceEpoch to => Registry ps os rs gs gone (if to =? 0 then N.succ epoch else to)
+    | Revoke id => Registry ps os rs gs (id :: gone) epoch own
+    | RevokeHolder who => Registry ps os rs gs (map id (holdings gs who) ++ gone) epoch own
+    | RevokeHeld who what => Registry ps os rs gs (map id (holdings_on gs who what) ++ gone) epoch own
+    | AdvanceEpoch to => Registry ps os rs gs gone (next_epoch epoch to) own
+    | AdvanceHolderEpoch who to =>
+        Registry ps os rs gs gone epoch ((who, next_epoch (holder_epoch reg who) to) :: own)
     end
   end.
+
+(** The epoch that is told after a change. *)
+Definition epoch_after (reg : registry) (c : change) : N :=
+  match c with AdvanceHolderEpoch who _ => holder_epoch reg who | _ => now_epoch reg end.
 
 (** The registry after a change, whole or not at all, and why it was refused. *)
 Definition apply (reg : registry) (now : N) (c : change) : registry * option refusal :=

@@ -148,8 +148,6 @@ Definition forbidden (a : action) (links : list grant) : list fault :=
 Definition trust_fault (reg : registry) (a : action) (r : request) : fault :=
   Fault TrustDomain [home (nature_of reg (what r)); actor a].
 
-Definition floor (reg : registry) (a : action) : N := N.max (now_epoch reg) (min_epoch a).
-
 Definition unapproved (l : ledger) (now : N) (a : action) (links : list grant) : list fault :=
   map (fun g => Fault ApprovalRequired (id g :: approvers g))
     (filter (is_unapproved (approved l) now (digest a)) links).
@@ -157,7 +155,7 @@ Definition unapproved (l : ledger) (now : N) (a : action) (links : list grant) :
 (** A candidate's chain and all that is against it. *)
 Definition judged (reg : registry) (l : ledger) (now : N) (a : action) (r : request) (g : grant)
   : list grant * list fault :=
-  let (links, faults) := walk reg now (floor reg a) g in
+  let (links, faults) := walk reg now (min_epoch a) g in
   (links, faults ++ forbidden a links
           ++ (if is_foreign reg a r && negb (cross_domain g) then [trust_fault reg a r] else [])
           ++ lacking l (needs a) links ++ unapproved l now a links).
@@ -218,7 +216,7 @@ Definition is_contested (reg : registry) (now : N) (a : action) (r : request) (c
   let known who := existsb (same_pair who) (map holder chain) in
   existsb (fun g =>
     same_pair (resource g) (what r) && covers (scope g) (asked r) && allows (rights g) write
-    && negb (is_expired now g) && (now_epoch reg <=? epoch g)
+    && negb (is_expired now g) && (holder_epoch reg (holder g) <=? epoch g)
     && negb (same_pair (holder g) (who a)) && negb (known (holder g))) (live reg).
 
 Definition contests (reg : registry) (now : N) (a : action) (it : request * answer) : bool :=

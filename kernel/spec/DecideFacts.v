@@ -57,8 +57,8 @@ Record justifies (reg : registry) (l : ledger) (now : N) (a : action) (r : reque
   on_resource : resource g = what r;
   gives_right : allows (rights g) (right r) = true;
   reaches_scope : covers (scope g) (asked r) = true;
-  lives : is_live now (floor reg a) g;
-  sound_above : Forall (sound_link reg now (floor reg a) g) above;
+  lives : is_live reg now (min_epoch a) g;
+  sound_above : Forall (sound_link reg now (min_epoch a) g) above;
   all_above : forall p, ancestor reg g p -> In p above;
   up_to_root : parent (last above g) = "";
   args_pass : forbidden a (g :: above) = [];
@@ -70,11 +70,11 @@ Record justifies (reg : registry) (l : ledger) (now : N) (a : action) (r : reque
 
 Lemma judged_sound : forall reg l now a r g chain,
   judged reg l now a r g = (chain, []) <->
-  walk reg now (floor reg a) g = (chain, []) /\ forbidden a chain = []
+  walk reg now (min_epoch a) g = (chain, []) /\ forbidden a chain = []
   /\ (is_foreign reg a r = false \/ cross_domain g = true) /\ lacking l (needs a) chain = []
   /\ unapproved l now a chain = [].
 Proof.
-  intros. unfold judged. destruct (walk reg now (floor reg a) g) as [links faults]. split.
+  intros. unfold judged. destruct (walk reg now (min_epoch a) g) as [links faults]. split.
   - intros H. injection H as -> H. repeat (apply app_eq_nil in H; destruct H as [? H]).
     subst faults. repeat split; auto.
     destruct (is_foreign reg a r), (cross_domain g); simpl in *; auto; discriminate.

@@ -23,11 +23,11 @@ Definition people : list ((string * string) * enrolled) :=
 (** Eve's budget is one call; Bob's grant hangs on it, and Ann has one of her own. *)
 Definition before : registry :=
   Registry people [] [] [give "root" "eve" "" 900000 1; give "bobs" "bob" "root" 900000 1;
-                         give "anns" "ann" "" 800000 no_limit] [] 0.
+                         give "anns" "ann" "" 800000 no_limit] [] 0 [].
 
 (** A surer grant for Ann, out of Eve's budget. *)
 Definition afterwards : registry :=
-  Registry people [] [] (grants before ++ [give "more" "ann" "root" 900000 1]) [] 0.
+  Registry people [] [] (grants before ++ [give "more" "ann" "root" 900000 1]) [] 0 [].
 
 Definition ask (actor : string) (right : N) : action :=
   Action "a-1" actor "human" "tool" 2 (Some []) [Request "file" "notes" "" right] [] 0 0 "" 0 "d" 0 0 0 0.
@@ -40,9 +40,9 @@ Definition bob_after_ann (reg : registry) : bool :=
 Example budgets_are_the_exception : bob_after_ann before = true /\ bob_after_ann afterwards = false.
 Proof. split; vm_compute; reflexivity. Qed.
 
-Definition alone : registry := Registry people [] [] [give "anns" "ann" "" 1000000 no_limit] [] 0.
+Definition alone : registry := Registry people [] [] [give "anns" "ann" "" 1000000 no_limit] [] 0 [].
 Definition joined : registry :=
-  Registry people [] [] [give "anns" "ann" "" 1000000 no_limit; give "eves" "eve" "" 1 no_limit] [] 0.
+  Registry people [] [] [give "anns" "ann" "" 1000000 no_limit; give "eves" "eve" "" 1 no_limit] [] 0 [].
 
 Definition verdict_on (reg : registry) : bool * bool :=
   let v := fst (decide reg empty_ledger (Moment 1 9 "n") (ask "ann" write)) in

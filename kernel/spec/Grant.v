@@ -72,12 +72,20 @@ Record registry := Registry {
   grants : list grant;                                (* in order of entry *)
   revoked : list string;
   now_epoch : N;
+  epochs : list ((string * string) * N);              (* of holders, the newest first *)
 }.
 
-Definition empty_registry : registry := Registry [] [] [] [] [] 0.
+Definition empty_registry : registry := Registry [] [] [] [] [] 0 [].
 
 Definition principal (reg : registry) (who : string * string) : option enrolled :=
   lookup same_pair who (principals reg).
+
+(** The least epoch of a holder's grants that counts. *)
+Definition holder_epoch (reg : registry) (who : string * string) : N :=
+  match lookup same_pair who (epochs reg) with
+  | Some own => N.max (now_epoch reg) own
+  | None => now_epoch reg
+  end.
 
 Definition is_enrolled (reg : registry) (who : string * string) : bool :=
   match principal reg who with Some _ => true | None => false end.

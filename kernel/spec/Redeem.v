@@ -28,7 +28,10 @@ Definition spend (ttl now : N) (nonce : string) (end_ : N) (m : memory) : memory
   else (Memory ((nonce, end_) :: nonces m) (present m), true).
 
 Definition is_gone (reg : registry) (name : string) : bool :=
-  match find reg name with Some _ => is_revoked reg name | None => true end.
+  match find reg name with
+  | Some g => is_revoked reg name || (epoch g <? holder_epoch reg (holder g))
+  | None => true
+  end.
 
 Definition against (reg : registry) (now : N) (v : verdict) : option unfit :=
   if negb (permitted v) then Some PermitDenied

@@ -120,16 +120,16 @@ Qed.
 Definition link (reg : registry) (g p : grant) : Prop := p = g \/ ancestor reg g p.
 
 Definition is_lapsed (reg : registry) (now floor : N) (p : grant) : Prop :=
-  is_expired now p = true \/ is_revoked reg (id p) = true \/ epoch p < floor.
+  is_expired now p = true \/ is_revoked reg (id p) = true \/ epoch p < least_epoch reg floor p.
 
 Theorem a_lapsed_link_anywhere_denies : forall reg l m a r, In r (requests a) -> ~ is_open reg a r ->
   (forall g, In g (candidates reg a r) ->
-     exists p, link reg g p /\ is_lapsed reg (now m) (floor reg a) p) -> ~ is_permitted reg l m a.
+     exists p, link reg g p /\ is_lapsed reg (now m) (min_epoch a) p) -> ~ is_permitted reg l m a.
 Proof.
   intros reg l m a r I Closed Lapsed P. destruct (permit_means _ _ _ _ P) as (_ & _ & _ & _ & Each).
   destruct (Each r I) as [O|(g & above & J)]; [contradiction|]. destruct J.
   destruct (Lapsed g) as (p & Link & L); [apply candidate_is; repeat split; assumption|].
-  assert (is_live (now m) (floor reg a) p /\ is_revoked reg (id p) = false) as [[X E] R].
+  assert (is_live reg (now m) (min_epoch a) p /\ is_revoked reg (id p) = false) as [[X E] R].
   { destruct Link as [->|A]; [now split|]. apply all_above in A.
     eapply Forall_forall in sound_above; [|exact A]. destruct sound_above. auto. }
   destruct L as [L|[L|L]]; [congruence|congruence|lia].
@@ -167,7 +167,7 @@ Proof.
   destruct (refused reg moment (Delegate g by_)) eqn:R; [discriminate|]. clear H. unfold refused in R.
   destruct (is_well_formed _); [|discriminate]. simpl in R. destruct (may_enter reg g); [discriminate|].
   unfold may_delegate in R. destruct (find reg (parent g)) as [above|]; [|discriminate].
-  destruct (walk reg moment (now_epoch reg) above) as [links faults].
+  destruct (walk reg moment 0 above) as [links faults].
   destruct (is_revoked reg (id above)) eqn:Gone; [discriminate|].
   destruct (same_pair (holder above) by_) eqn:By; [|discriminate]. destruct faults; [|discriminate].
   cbn [orb negb first] in R. destruct (allows (rights above) delegate) eqn:D; [|discriminate].
@@ -192,17 +192,20 @@ Proof.
     (destruct (is_revoked reg (id above)); [discriminate|]); [exact H|].
   destruct (climb reg now floor first room above) as [up faults] eqn:C. injection H as <- H.
   pose proof H as None_. apply app_eq_nil in None_. destruct None_ as [_ None_].
-  apply app_eq_nil in None_. destruct None_ as [_ ->]. now rewrite (IH _ _ C), H.
+  apply app_eq_nil in None_. destruct None_ as [_ ->]. rewrite (IH _ _ C).
+  change (lapsed (add_grant reg new) above now floor) with (lapsed reg above now floor). now rewrite H.
 Qed.
 
 Lemma judged_added : forall new reg l now a r g chain,
   judged reg l now a r g = (chain, []) -> judged (add_grant reg new) l now a r g = (chain, []).
 Proof.
   intros new reg l now a r g chain H. apply judged_sound in H. destruct H as (W & Rest).
-  apply judged_sound. split; [|exact Rest]. unfold walk in *. change (floor (add_grant reg new) a) with (floor reg a).
-  destruct (climb reg now (floor reg a) (id g) (pred max_links) g) as [up faults] eqn:C.
+  apply judged_sound. split; [|exact Rest]. unfold walk in *.
+  destruct (climb reg now (min_epoch a) (id g) (pred max_links) g) as [up faults] eqn:C.
   injection W as <- W. pose proof W as None_. apply app_eq_nil in None_. destruct None_ as [_ ->].
-  now rewrite (climb_added _ _ _ _ _ _ _ _ C), W.
+  rewrite (climb_added _ _ _ _ _ _ _ _ C).
+  change (lapsed (add_grant reg new) g now (min_epoch a)) with (lapsed reg g now (min_epoch a)).
+  now rewrite W.
 Qed.
 
 (** For one decision, whatever is used of budgets: a new grant never makes a permit a denial. *)

@@ -171,7 +171,10 @@ let change = function
   | "register" -> Register (grant ())
   | "delegate" -> let it = grant () in Delegate (it, pair ())
   | "revoke" -> Revoke (text ())
+  | "revoke_holder" -> RevokeHolder (pair ())
+  | "revoke_held" -> let who = pair () in RevokeHeld (who, pair ())
   | "epoch" -> AdvanceEpoch (n ())
+  | "holder_epoch" -> let who = pair () in AdvanceHolderEpoch (who, n ())
   | other -> failwith ("no call: " ^ other)
 
 (* What the model takes from outside: facts that the caller states first *)
@@ -247,9 +250,9 @@ let moment = ref N0
 let label = ref ""
 let place = ref 0
 
-let changed (now_kernel, why) =
+let changed epoch_of (now_kernel, why) =
   kernel := now_kernel;
-  Some (refusal why ^ "\t" ^ shown now_kernel.reg.now_epoch)
+  Some (refusal why ^ "\t" ^ shown (epoch_of now_kernel.reg))
 
 let nonce_of index =
   match Hashtbl.find_opt verdicts index with Some v -> v.v_nonce | None -> "none"
@@ -291,7 +294,8 @@ let call = function
       kernel := begin_batch !kernel !moment;
       None
   | "act" -> decided (action ())
-  | "approve" -> let now = n () in changed (approve_one outside !kernel now (approval ()))
+  | "approve" -> let now = n () in
+      changed (fun reg -> reg.now_epoch) (approve_one outside !kernel now (approval ()))
   | "redeem" ->
       let now = n () in
       let now_kernel, (why, budgeted) = redeem_one !kernel now (Hashtbl.find verdicts (next ())) in
@@ -301,7 +305,10 @@ let call = function
       let now_kernel, found = settle_one !kernel (settlement ()) in
       kernel := now_kernel;
       Some (flag found)
-  | other -> let now = n () in changed (change_one outside !kernel now (change other))
+  | other ->
+      let now = n () in
+      let it = change other in
+      changed (fun reg -> epoch_after reg it) (change_one outside !kernel now it)
 
 let () =
   try

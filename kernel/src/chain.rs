@@ -217,12 +217,13 @@ pub(crate) fn too_long(first: &str) -> String {
     format!("grant `{first}` has a chain of more than {MAX_LINKS} links")
 }
 
-/// Walks from a grant to its root and collects the faults; `floor` is the least epoch.
+/// Walks from a grant to its root and collects the faults; `least` is the least epoch that the
+/// action asks for.
 pub(crate) fn walk(
     registry: &Registry,
     first: Number,
     now: u64,
-    floor: u64,
+    least: u64,
     faults: &mut Vec<Fault>,
 ) -> Links {
     let mut links = Links::new();
@@ -236,6 +237,7 @@ pub(crate) fn walk(
         if now >= grant.until() {
             faults.push(Fault::Expired { grant: number });
         }
+        let floor = registry.holder_epoch(grant.holder).max(least);
         if grant.epoch < floor {
             faults.push(Fault::EpochStale {
                 grant: number,

@@ -1,5 +1,6 @@
 //! The kernel: a registry, a signing key, and what was redeemed, each behind its own lock.
 
+use std::borrow::Cow;
 use std::sync::{Mutex, RwLock};
 
 use ahash::RandomState;
@@ -16,6 +17,7 @@ use crate::permit::{Batch, Seal, verified};
 use crate::redeem::{Seals, Spent};
 use crate::registry::Registry;
 use crate::signing::{Statement, key_id};
+use crate::standing::stale;
 use crate::wire::{
     Action, Change, Changed, Redeemed, Redemption, Settlement, Verdict, decode, encode,
 };
@@ -185,6 +187,23 @@ impl Kernel {
         })
     }
 
+    /// Tells of permits that were redeemed whether the registry still stands behind them, given
+    /// their verdicts: a list of sentences, each empty if it does, or why it does not.
+    ///
+    /// # Errors
+    /// When the bytes do not decode, or a lock is poisoned.
+    pub fn stale(&self, verdicts: &[u8]) -> Result<Vec<u8>, KernelError> {
+        let verdicts: Vec<&[u8]> = decode(verdicts)?;
+        let registry = self.registry.read().map_err(|_| KernelError::Poisoned)?;
+        let told = verdicts.iter().map(|verdict| {
+            let why = stale(&registry, &decode(verdict)?);
+            Ok(Cow::Owned(why.unwrap_or_default()))
+        });
+        Ok(encode(
+            &told.collect::<Result<Vec<Cow<'_, str>>, KernelError>>()?,
+        ))
+    }
+
     /// Charges what calls have used, and gives back the rest of what was reserved for them; gives
     /// the list of whether anything was.
     ///
@@ -233,7 +252,7 @@ impl Kernel {
             Changed {
                 code: code.into(),
                 sentence: sentence.into(),
-                epoch: registry.epoch(),
+                epoch: registry.epoch_after(change),
             }
         });
         Ok(encode(&results.collect::<Vec<_>>()))
@@ -285,28 +304,6 @@ fn unfit(verdict: &Verdict<'_>, redemption: &Redemption<'_>, now: u64) -> Option
         return Some((Refusal::Expired, sentence));
     }
     None
-}
-
-/// Why the registry no longer stands behind a verdict.
-fn stale(registry: &Registry, verdict: &Verdict<'_>) -> Option<String> {
-    let id = verdict.action_id;
-    if verdict.epoch < registry.epoch() {
-        let (old, new) = (verdict.epoch, registry.epoch());
-        return Some(format!(
-            "the permit of action `{id}` is of epoch {old}, below {new}"
-        ));
-    }
-    let mut grants = verdict.chains.iter().flatten();
-    let (gone, why) = grants.find_map(|grant| {
-        let record = registry.grants.find(grant);
-        match record.and_then(|number| registry.grants.get(number)) {
-            None => Some((grant, "is not there")),
-            Some(record) => record.revoked.then_some((grant, "was revoked")),
-        }
-    })?;
-    Some(format!(
-        "the permit of action `{id}` rests on grant `{gone}`, which {why}"
-    ))
 }
 
 /// Whether a verdict rests on a grant with a budget.

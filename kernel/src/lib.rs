@@ -41,6 +41,7 @@ mod registry;
 mod rules;
 pub mod scope;
 pub mod signing;
+mod standing;
 pub mod tree;
 pub mod wire;
 mod words;

@@ -56,6 +56,7 @@ fn call(kernel: &Kernel, step: &Value, input: &[u8]) -> Result<Vec<u8>, KernelEr
         "change" => kernel.change(input, now),
         "redeem" => kernel.redeem(input, now),
         "settle" => kernel.settle(input),
+        "stale" => kernel.stale(input),
         "decide" => {
             let entropy = step.get("entropy").map_or(vec![0; 32], bytes);
             kernel.decide(input, now, &entropy)

@@ -63,6 +63,10 @@ impl PyKernel {
         released(py, || self.kernel.change(changes, now))
     }
 
+    fn stale<'py>(&self, py: Python<'py>, verdicts: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        released(py, || self.kernel.stale(verdicts))
+    }
+
     fn settle<'py>(&self, py: Python<'py>, settlements: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
         released(py, || self.kernel.settle(settlements))
     }

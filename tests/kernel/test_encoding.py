@@ -9,6 +9,7 @@ import pytest
 from authgate_async.wire import (
     Action,
     AdvanceEpoch,
+    AdvanceHolderEpoch,
     Changed,
     Declare,
     Delegate,
@@ -20,6 +21,8 @@ from authgate_async.wire import (
     Register,
     Request,
     Revoke,
+    RevokeHeld,
+    RevokeHolder,
     SignedVerdict,
     Verdict,
 )
@@ -46,7 +49,10 @@ CHANGES = [
     Register(GRANT),
     Delegate(GRANT, "ann", "human"),
     Revoke("g"),
+    RevokeHolder("bot", "machine"),
+    RevokeHeld("bot", "machine", "file", "docs"),
     AdvanceEpoch(7),
+    AdvanceHolderEpoch("bot", "machine", 7),
 ]
 MESSAGES: list[tuple[str, Any]] = [
     ("decide", ACTION),

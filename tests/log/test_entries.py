@@ -32,7 +32,10 @@ CHANGES = (
     wire.Register(GRANT),
     wire.Delegate(GRANT, "a", "machine"),
     wire.Revoke("g"),
+    wire.RevokeHolder("bot", "machine"),
+    wire.RevokeHeld("bot", "machine", "file", "docs"),
     wire.AdvanceEpoch(2**63 - 1),
+    wire.AdvanceHolderEpoch("bot", "machine", 2**63 - 1),
     wire.Approve(b"i" * 16, b"d" * 32, "h", 1, b"n" * 16, b"s" * 64),
 )
 

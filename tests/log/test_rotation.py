@@ -15,6 +15,7 @@ from authgate_async.errors import LogCorruptError, LogUnavailableError, UsageErr
 from authgate_async.log import rotation, segments, writer
 from authgate_async.log.complete import RunStory
 from authgate_async.log.growth import End
+from authgate_async.log.in_force import InForce
 from authgate_async.log.lines import FIRST, make_line, read_line
 from authgate_async.log.notes import read_note
 from authgate_async.log.numbering import Numbering
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from conftest import Scribe
 
 NOW = 1_700_000_000_000_000
+ROW = ("g", "a", "machine", "folder", "docs")
+"""The grant that `write_files` carries over."""
 BEGINS = [0, 6, 15, 20, 25]
 """Where the files of `write_files` begin."""
 
@@ -154,7 +157,7 @@ def test_what_a_file_carries_is_not_for_others_to_append(scribe: Scribe) -> None
     log = LogFile.open(None, "memory", scribe.kernel)
     log.append([scribe.opened()])
     carried = RunCarried(agent="a", closed=0, due=(), next=1, next_seq=0, run="r", steps=0)
-    for record in (carried, GrantsCarried(ids=("g",))):
+    for record in (carried, GrantsCarried(grants=(ROW,))):
         with pytest.raises(UsageError, match="the writer's own"):
             log.append([record])
 
@@ -531,8 +534,9 @@ FORGERIES = {
     "fewer_grants": (changed(15, grants=0), 15, "not those in force"),
     "more_grants": (changed(15, grants=2), 17, "not all there"),
     "fewer_runs": (changed(20, runs=0), 21, "not all there"),
-    "other_grant": (changed(16, ids=("h",)), 16, "not those in force"),
-    "no_ids": (changed(16, ids=()), 16, "not all there"),
+    "other_grant": (changed(16, grants=(("h", *ROW[1:]),)), 16, "not those in force"),
+    "other_holder": (changed(16, grants=((ROW[0], "b", *ROW[2:]),)), 16, "not those in force"),
+    "no_grants": (changed(16, grants=()), 16, "not all there"),
     "other_run": (changed(21, run="a"), 22, "run `a` was not left as"),
     "agent": (changed(21, agent="b"), 22, "run `b` was not left as"),
     "next": (changed(21, next=3), 22, "run `b` was not left as"),
@@ -544,7 +548,7 @@ FORGERIES = {
 
 
 def _ids_twice(records: list[Record]) -> list[Record]:
-    return changed(16, ids=("g", "g"))(changed(15, grants=2)(records))
+    return changed(16, grants=(ROW, ROW))(changed(15, grants=2)(records))
 
 
 FORGERIES["ids_twice"] = (_ids_twice, 16, "not in order")
@@ -624,9 +628,9 @@ def test_revoked_grants_are_not_carried_over(
     log.append([scribe.opened(), *scribe.changes, *more, revoked])
     log.append([scribe.refusal()])
     log.close()
-    carried = [r.ids for r in records_of(tmp_path) if isinstance(r, GrantsCarried)]
+    carried = [r.grants for r in records_of(tmp_path) if isinstance(r, GrantsCarried)]
     assert list(map(len, carried)) == [1000, 500]
-    told = [each for ids in carried for each in ids]
+    told = [each[0] for grants in carried for each in grants]
     assert told == sorted({"g", *(f"x{n}" for n in range(1500))} - {"x7"})
     assert verify(tmp_path).ok
 
@@ -646,6 +650,35 @@ def test_what_is_carried_over_does_not_count_as_size(scribe: Scribe, tmp_path: P
     assert len(firsts(tmp_path)) == 2
     assert (tmp_path / name_of(firsts(tmp_path)[1])).stat().st_size > 2**16
     assert verify(tmp_path).ok
+
+
+TAKEN = {
+    wire.RevokeHolder("a", "machine"): {"g": "was revoked", "other": ""},
+    wire.RevokeHeld("a", "machine", "folder", "docs"): {"g": "was revoked", "other": ""},
+    wire.RevokeHeld("a", "machine", "folder", "none"): {"g": "", "other": ""},
+}
+
+
+@pytest.mark.parametrize("taken", TAKEN)
+def test_what_is_carried_over_can_be_taken_from_its_holder(
+    scribe: Scribe, tmp_path: Path, tight: Rotation, taken: wire.Change
+) -> None:
+    """Also where the grant itself stands in a file that was removed: its holder is told."""
+    log = LogFile.open(tmp_path, "os", scribe.kernel, tight)
+    other = wire.Grant("other", "h", "human", "folder", "docs", "", 1)
+    log.append([scribe.opened(), *scribe.changes, scribe.change(wire.Register(other))])
+    log.append([scribe.change(taken)])
+    log.append([scribe.refusal()])
+    log.close()
+    assert verify(tmp_path).ok
+    carried = [r for r in records_of(tmp_path) if isinstance(r, GrantsCarried)]
+    assert len(carried) == 2
+    in_force = InForce()
+    for row in carried[0].grants:
+        in_force.enter(row)
+    in_force.follow(scribe.change(taken))
+    assert list(in_force.carried()) == [carried[1]]
+    assert {each: in_force.against(each) for each in ("g", "other")} == TAKEN[taken]
 
 
 def test_a_checkpoint_stands_before_each_file(scribe: Scribe, tmp_path: Path) -> None:

@@ -231,13 +231,19 @@ def _fields(record: Record, **fields: Any) -> dict[str, Any]:
     return {name: getattr(record, name) for name in record.__struct_fields__} | fields
 
 
-@pytest.mark.parametrize("between", ["", "r", "rg", "x", "d"])
+@pytest.mark.parametrize("between", ["", "r", "h", "p", "pg", "ghp", "rg", "x", "d", "e", "f"])
 def test_a_grant_is_in_force_until_it_is_revoked(
     scribe: Scribe, log: Path, records: Records, between: str
 ) -> None:
     """After its revocation nothing rests on a grant, and entering it again does not help."""
     revoked = scribe.change(wire.Revoke("g"))
+    held = (records[4].fields[name] for name in ("holder", "holder_kind", "rtype", "name"))
+    holder, kind, rtype, name = map(str, held)
     changes = {
+        "h": scribe.change(wire.RevokeHolder(holder, kind)),
+        "p": scribe.change(wire.RevokeHeld(holder, kind, rtype, name)),
+        "e": scribe.change(wire.RevokeHeld(holder, kind, rtype, "other")),
+        "f": scribe.change(wire.RevokeHolder("other", kind)),
         "r": revoked,
         "g": records[4],
         "x": replace(revoked, code="no_grant"),
@@ -245,7 +251,7 @@ def test_a_grant_is_in_force_until_it_is_revoked(
     }
     log.write_bytes(chained([*records[:6], *map(changes.__getitem__, between), records[6]]))
     bad = verify(log).bad
-    if "r" not in between:
+    if not set("rhp") & set(between):
         assert bad is None
     else:
         assert bad is not None

@@ -15,6 +15,7 @@ from authgate_async import _native, reference
 from authgate_async.wire import (
     Action,
     AdvanceEpoch,
+    AdvanceHolderEpoch,
     Change,
     Declare,
     Delegate,
@@ -25,6 +26,8 @@ from authgate_async.wire import (
     Register,
     Request,
     Revoke,
+    RevokeHeld,
+    RevokeHolder,
     Settlement,
     SignedVerdict,
 )
@@ -86,7 +89,11 @@ odd_changes = st.one_of(
     st.builds(Declare, rtype, name, st.booleans(), domain),
     st.builds(Declare, st.just("f"), st.just("a"), st.booleans(), domain),
     st.builds(Revoke, grant_id),
+    st.builds(RevokeHolder, name, kind),
+    st.builds(RevokeHeld, name, kind, rtype, name),
+    st.builds(RevokeHeld, odd_text, kind, odd_text, odd_text),
     st.builds(AdvanceEpoch, st.sampled_from([0, 1, 2])),
+    st.builds(AdvanceHolderEpoch, name, kind, st.sampled_from([0, 1, 2, 3])),
     st.builds(Enrol, odd_text, kind, st.sampled_from([b"", bytes(32), b"\x02" + bytes(31)])),
     st.builds(Register, st.builds(Grant, odd_text, odd_text, kind, rtype, name, odd_text, rights)),
     st.builds(Delegate, grants, name, kind),
@@ -149,6 +156,7 @@ def programs(draw: st.DrawFn) -> list[tuple[str, list[Any], int]]:
         "change": st.lists(change, max_size=3),
         "decide": st.lists(st.one_of(_aimed(known), _aimed(known), actions), max_size=4),
         "redeem": st.lists(st.integers(0, 5), max_size=4),
+        "stale": st.lists(st.integers(0, 5), max_size=4),
         "settle": st.lists(
             st.tuples(st.integers(0, 5), st.booleans(), st.booleans(), st.integers(0, 3)),
             max_size=3,
@@ -195,6 +203,10 @@ class Twins:
                 Redemption(permit, "t", ARGS, salts[index % 4])
                 for permit, index in zip(permits, items, strict=True)
             ]
+        if op == "stale":
+            permits = [self.permits[-1 - index % len(self.permits)] for index in items]
+            self.call(op, encode([decode(permit)[0] for permit in permits if permit]))
+            return
         if op == "settle":
             self.call(op, encode([self._settlement(*item) for item in items]))
             return
@@ -267,6 +279,9 @@ crowds = st.lists(
         epoch=epoch,
     ).map(Register)
     | st.integers(0, 40).map("g{}".format).map(Revoke)
+    | st.builds(RevokeHolder, name, kind)
+    | st.builds(RevokeHeld, name, kind, st.just("f"), st.just("a"))
+    | st.builds(AdvanceHolderEpoch, name, kind)
     | st.just(AdvanceEpoch()),
     max_size=40,
 )

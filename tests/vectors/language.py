@@ -74,14 +74,20 @@ class Settling(NamedTuple):
     settlements: tuple[tuple[Callable[[Past], Settlement], bool], ...]
 
 
+class Standing(NamedTuple):
+    """Verdicts by deciding step and place, each with whether the registry stands behind it."""
+
+    verdicts: tuple[tuple[tuple[int, int], bool], ...]
+
+
 class Refused(NamedTuple):
-    """Bytes that do not decode, given to `decide`, `change`, `redeem` or `settle`."""
+    """Bytes that do not decode, given to a method."""
 
     operation: str
     data: bytes
 
 
-Step = Changing | Deciding | Redeeming | Settling | Refused
+Step = Changing | Deciding | Redeeming | Settling | Standing | Refused
 
 
 class Case(NamedTuple):
@@ -169,6 +175,16 @@ def changed_grant(base: Grant, **fields: int | str | bool | tuple[str, ...]) -> 
 def redeem(*redemptions: tuple[Callable[[Past], Redemption], str], now: int = NOW + 1) -> Redeeming:
     """Redeem permits."""
     return Redeeming(redemptions, now)
+
+
+def stands(step: int = 0, place: int = 0) -> Standing:
+    """Ask about one verdict, which must stand."""
+    return Standing((((step, place), True),))
+
+
+def falls(step: int = 0, place: int = 0) -> Standing:
+    """Ask about one verdict, which must be stale."""
+    return Standing((((step, place), False),))
 
 
 def settle(*settlements: tuple[Callable[[Past], Settlement], bool]) -> Settling:

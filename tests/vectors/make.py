@@ -27,6 +27,7 @@ from language import (  # noqa: E402
     Redeeming,
     Refused,
     Settling,
+    Standing,
     Step,
 )
 
@@ -45,6 +46,7 @@ TOPICS = (
     "approvals",
     "constraints",
     "changes",
+    "revocations",
     "resources",
     "permits",
     "undecodable",
@@ -106,6 +108,8 @@ class Run:
                 return self._redeem(step)
             case Settling():
                 return self._settle(step)
+            case Standing():
+                return self._stale(step)
             case Refused():
                 return self._refuse(step)
 
@@ -147,9 +151,19 @@ class Run:
         _expect(self.name, found, [held for _, held in step.settlements])
         return _written("settle", 0, plain(settlements), found, output)
 
+    def _stale(self, step: Standing) -> dict[str, Any]:
+        signed = [self.past[at][place] for (at, place), _ in step.verdicts]
+        verdicts = [_decode(one, type=SignedVerdict).verdict for one in signed]
+        output = self.kernel.stale(_encode(verdicts))
+        sentences = _decode(output, type=list[str])
+        _expect(self.name, [not each for each in sentences], [holds for _, holds in step.verdicts])
+        return _written("stale", 0, plain(verdicts), sentences, output)
+
     def _refuse(self, step: Refused) -> dict[str, Any]:
         operation = getattr(self.kernel, step.operation)
-        more = {"settle": (), "decide": (NOW, b"\x11" * 32)}.get(step.operation, (NOW,))
+        more = {"settle": (), "stale": (), "decide": (NOW, b"\x11" * 32)}.get(
+            step.operation, (NOW,)
+        )
         try:
             operation(step.data, *more)
         except ValueError:

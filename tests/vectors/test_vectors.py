@@ -65,7 +65,7 @@ def _call(kernel: Any, step: Any, data: bytes) -> bytes:
     more = [_unmarked(step["entropy"])] if "entropy" in step else []
     if step["op"] == "decide" and not more:
         more = [bytes(32)]
-    when = [] if step["op"] == "settle" else [step["now"]]
+    when = [] if step["op"] in {"settle", "stale"} else [step["now"]]
     answer: bytes = getattr(kernel, step["op"])(data, *when, *more)
     return answer
 

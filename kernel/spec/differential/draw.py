@@ -16,11 +16,14 @@ from program import KEYS, WEAK_KEY, Act, Approval, End, Program, Step
 from authgate_async.wire import (
     Action,
     AdvanceEpoch,
+    AdvanceHolderEpoch,
     Declare,
     Enrol,
     Own,
     Request,
     Revoke,
+    RevokeHeld,
+    RevokeHolder,
 )
 
 if TYPE_CHECKING:
@@ -170,6 +173,22 @@ class Drawer(RegistryDrawer):
     def _advance(self) -> Change:
         return AdvanceEpoch(self._rng.choice((0, 1, 1, 2, 2, 3)))
 
+    def _holder(self) -> tuple[str, str]:
+        known = self._rng.choice(self._grants)
+        usual = (known["holder"], known["holder_kind"])
+        return usual if self._chance(0.9) else (self._other_actor(), self._other_kind())
+
+    def _revoke_holder(self) -> Change:
+        return RevokeHolder(*self._holder())
+
+    def _revoke_held(self) -> Change:
+        known = self._rng.choice(self._grants)
+        resource = (known["rtype"], known["name"])
+        return RevokeHeld(*self._holder(), *self._rng.choice((resource, resource, ("f", "o"))))
+
+    def _advance_holder(self) -> Change:
+        return AdvanceHolderEpoch(*self._holder(), self._rng.choice((0, 1, 1, 2, 2, 3)))
+
     def _enter(self) -> Change:
         known = self._rng.choice(self._grants)
         if self._chance(0.2):
@@ -203,7 +222,8 @@ class Drawer(RegistryDrawer):
         self._approved.append(self._asked[place])
         return Approval(place, approver, end, nonce, signer, not self._chance(0.03))
 
-    _LATER = (_revoke, _revoke, _advance, _enter, _enter, _enrol, _declare, _own,
+    _LATER = (_revoke, _revoke, _revoke_holder, _revoke_held, _advance, _advance_holder,
+              _enter, _enter, _enrol, _declare, _own,
               _approve, _approve, _approve)  # fmt: skip
 
     def _place(self) -> int:

@@ -11,12 +11,15 @@ from program import KEYS, Act, Approval, End, Program, Step
 
 from authgate_async.wire import (
     AdvanceEpoch,
+    AdvanceHolderEpoch,
     Declare,
     Delegate,
     Enrol,
     Own,
     Register,
     Revoke,
+    RevokeHeld,
+    RevokeHolder,
 )
 
 if TYPE_CHECKING:
@@ -135,10 +138,22 @@ def _plain_change(it: Any) -> list[str]:
         case Declare():
             public = _flag(it.public)
             return ["declare", text(it.rtype), text(it.name), public, text(it.trust_domain)]
+    return _taking(it)
+
+
+def _taking(it: Any) -> list[str]:
+    match it:
         case Revoke():
             return ["revoke", text(it.grant_id)]
+        case RevokeHolder():
+            return ["revoke_holder", text(it.holder), text(it.holder_kind)]
+        case RevokeHeld():
+            names = (it.holder, it.holder_kind, it.rtype, it.name)
+            return ["revoke_held", *map(text, names)]
         case AdvanceEpoch():
             return ["epoch", str(it.to)]
+        case AdvanceHolderEpoch():
+            return ["holder_epoch", text(it.holder), text(it.holder_kind), str(it.to)]
     raise TypeError(it)
 
 

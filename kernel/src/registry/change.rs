@@ -1,4 +1,5 @@
-//! Changes of the registry, and when one is refused (`docs/rules.md`, section 1).
+//! Changes of the registry, and when one is refused (`docs/rules.md`, section 1). Those that take
+//! something away stand in `end.rs`.
 
 use ed25519_dalek::VerifyingKey;
 
@@ -8,7 +9,6 @@ use super::{
 use crate::approval::Approvals;
 use crate::budget::{self, NO_LIMIT};
 use crate::chain::{self, MAX_LINKS, Terms};
-use crate::codec::MAX_INT;
 use crate::codes::{ChangeRefusal, Denial};
 use crate::rules::malformed;
 use crate::wire::{Change, Delegate, Enrol, Grant, Own};
@@ -82,7 +82,10 @@ impl Registry {
                 self.enter(holder, &change.grant)
             }
             Change::Revoke(change) => self.revoke(change.grant_id),
+            Change::RevokeHolder(change) => self.revoke_holder(change),
+            Change::RevokeHeld(change) => self.revoke_held(change),
             Change::AdvanceEpoch(change) => self.advance_epoch(change.to),
+            Change::AdvanceHolderEpoch(change) => self.advance_holder_epoch(change),
             Change::Approve(change) => approvals.take(self, change, now),
         }
     }
@@ -99,7 +102,7 @@ impl Registry {
         Ok(number)
     }
 
-    fn find_enrolled(&self, kind: Kind, name: &str) -> Result<Number, Refused> {
+    pub(super) fn find_enrolled(&self, kind: Kind, name: &str) -> Result<Number, Refused> {
         self.find_principal(kind, name).ok_or_else(|| {
             let sentence = format!("{} is not enrolled", principal(kind.text(), name));
             Refused::new(ChangeRefusal::UnknownPrincipal, sentence)
@@ -137,6 +140,7 @@ impl Registry {
             None => self.principals.push(Principal {
                 key,
                 domain,
+                epoch: 0,
                 owned: false,
             }),
         }
@@ -199,7 +203,7 @@ impl Registry {
             return Err(no_grant(format!("is not held by {who}")));
         }
         let mut faults = Vec::new();
-        let links = chain::walk(self, number, now, self.epoch, &mut faults);
+        let links = chain::walk(self, number, now, 0, &mut faults);
         if let Some(fault) = faults.first() {
             return Err(Refused::denial(fault.code(), fault.sentence(self)));
         }
@@ -250,8 +254,9 @@ impl Registry {
         record.confidence = u32::try_from(grant.confidence).unwrap_or(0);
         record.cross_domain = grant.cross_domain;
         let place = (holder, resource, scope);
-        let before = self.grants.best_writer(place, self.epoch);
+        let before = self.best_writer(place);
         self.grants.enter(grant.id, grant.parent, record)?;
+        self.holdings.enter(holder, resource);
         self.reseat(place, before)?;
         Ok(())
     }
@@ -283,52 +288,6 @@ impl Registry {
             let sentence = format!("`grant.constraints[{place}].bound` {why}");
             Refused::denial(Denial::Malformed, sentence)
         })
-    }
-
-    fn reseat(
-        &mut self,
-        place: (Number, Number, Number),
-        before: Option<Number>,
-    ) -> Result<(), Full> {
-        let after = self.grants.best_writer(place, self.epoch);
-        if before == after {
-            return Ok(());
-        }
-        self.writers.reseat(&self.grants, before, after)
-    }
-
-    fn revoke(&mut self, id: &str) -> Result<(), Refused> {
-        let found = self.grants.find(id);
-        let Some((number, record)) =
-            found.and_then(|number| Some((number, self.grants.get(number)?)))
-        else {
-            return Err(Refused::denial(
-                Denial::NoGrant,
-                format!("grant `{id}` is not there"),
-            ));
-        };
-        if !record.revoked {
-            let place = (record.holder, record.resource, record.scope);
-            let before = self.grants.best_writer(place, self.epoch);
-            self.grants.revoke(number);
-            self.reseat(place, before)?;
-        }
-        Ok(())
-    }
-
-    fn advance_epoch(&mut self, to: u64) -> Result<(), Refused> {
-        let next = if to == 0 {
-            self.epoch.saturating_add(1)
-        } else {
-            to
-        };
-        if next <= self.epoch || next > MAX_INT {
-            let sentence = format!("`to` must be above the epoch {}", self.epoch);
-            return Err(Refused::denial(Denial::Malformed, sentence));
-        }
-        self.epoch = next;
-        self.writers.rebuild(&self.grants, next)?;
-        Ok(())
     }
 }
 

@@ -69,13 +69,13 @@ impl Record {
         }
     }
 
-    const fn place(&self) -> Place {
+    pub(super) const fn place(&self) -> Place {
         (self.holder, self.resource, self.scope)
     }
 }
 
 /// A holder, a resource and a scope.
-pub(crate) type Place = (Number, Number, Number);
+pub(super) type Place = (Number, Number, Number);
 
 /// All grants.
 pub(crate) struct Grants {

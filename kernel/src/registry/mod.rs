@@ -5,10 +5,13 @@
 //! - `shared`: constraints, each set of them once
 //! - `grants`: grants, and who holds what
 //! - `writers`: who may write where, for contested writes
-//! - `change`: the changes, and when they are refused
+//! - `holdings`: what each holder has, for revocations
+//! - `change`: the changes, and when they are refused; `end`: those that take away
 
 mod change;
+mod end;
 mod grants;
+mod holdings;
 mod names;
 mod shared;
 mod writers;
@@ -20,6 +23,7 @@ use crate::budget::Amounts;
 use crate::constraints::Constraints;
 
 pub(crate) use grants::{Grants, NONE, Record};
+use holdings::Holdings;
 use names::Names;
 use shared::Shared;
 use writers::Writers;
@@ -88,6 +92,8 @@ fn next_number(count: usize) -> Result<Number, Full> {
 pub(crate) struct Principal {
     pub(crate) key: Option<Box<VerifyingKey>>,
     pub(crate) domain: Number,
+    /// The least epoch of its grants that count, where the registry's is not above it.
+    epoch: u64,
     pub(crate) owned: bool,
 }
 
@@ -111,6 +117,7 @@ pub(crate) struct Registry {
     domains: Names,
     scopes: Names,
     pub(crate) grants: Grants,
+    holdings: Holdings,
     constraints: Shared,
     limits: Vec<Amounts>,
     approvers: Vec<Box<[Number]>>,
@@ -134,6 +141,7 @@ impl Registry {
             domains,
             scopes: names(),
             grants: Grants::new(names(), hasher.clone()),
+            holdings: Holdings::new(hasher.clone()),
             constraints: Shared::new(names()),
             limits: Vec::new(),
             approvers: Vec::new(),
@@ -144,6 +152,11 @@ impl Registry {
 
     pub(crate) const fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// The least epoch of a holder's grants that counts.
+    pub(crate) fn holder_epoch(&self, holder: Number) -> u64 {
+        holder_epoch(&self.principals, self.epoch, holder)
     }
 
     pub(crate) fn find_principal(&self, kind: Kind, name: &str) -> Option<Number> {
@@ -237,6 +250,7 @@ impl Registry {
             + self.principals.capacity() * size_of::<Principal>()
             + self.natures.capacity() * size_of::<Nature>()
             + self.grants.footprint()
+            + self.holdings.footprint()
             + self.constraints.footprint()
             + self.limits.capacity() * size_of::<Amounts>()
             + self.approvers.capacity() * size_of::<Box<[Number]>>()
@@ -247,4 +261,11 @@ impl Registry {
                 .sum::<usize>()
             + self.writers.footprint()
     }
+}
+
+fn holder_epoch(principals: &[Principal], epoch: u64, holder: Number) -> u64 {
+    let own = principals
+        .get(holder as usize)
+        .map_or(0, |holder| holder.epoch);
+    epoch.max(own)
 }

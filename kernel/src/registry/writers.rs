@@ -129,12 +129,16 @@ impl Writers {
         Ok(())
     }
 
-    /// Starts anew at another epoch.
-    pub(crate) fn rebuild(&mut self, grants: &Grants, epoch: u64) -> Result<(), Full> {
+    /// Starts anew at another epoch; `epoch_of` is the least that counts of a holder's grants.
+    pub(crate) fn rebuild(
+        &mut self,
+        grants: &Grants,
+        epoch_of: impl Fn(Number) -> u64,
+    ) -> Result<(), Full> {
         self.seats = HashTable::new();
         self.crowds = Vec::new();
         for (number, record) in grants.iter() {
-            let place = (record.holder, record.resource, record.scope);
+            let (place, epoch) = (record.place(), epoch_of(record.holder));
             if record.allows(right::WRITE)
                 && record.epoch >= epoch
                 && grants.best_writer(place, epoch) == Some(number)

@@ -142,9 +142,17 @@ pub(crate) fn in_change(change: &Change<'_>) -> Option<String> {
         Change::Delegate(change) => in_grant(&change.grant)
             .or_else(|| first(&[("by", name(change.by)), ("by_kind", kind(change.by_kind))])),
         Change::Revoke(change) => first(&[("grant_id", name(change.grant_id))]),
+        Change::RevokeHolder(change) => holder(change.holder, change.holder_kind),
+        Change::RevokeHeld(change) => holder(change.holder, change.holder_kind)
+            .or_else(|| first(&[("rtype", name(change.rtype)), ("name", name(change.name))])),
         Change::AdvanceEpoch(_) => None,
+        Change::AdvanceHolderEpoch(change) => holder(change.holder, change.holder_kind),
         Change::Approve(change) => in_approval(change),
     }
+}
+
+fn holder(holder: &str, holder_kind: &str) -> Option<String> {
+    first(&[("holder", name(holder)), ("holder_kind", kind(holder_kind))])
 }
 
 /// The first flaw of some fields, as a sentence.

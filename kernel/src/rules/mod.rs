@@ -93,11 +93,6 @@ impl<'a> Case<'a> {
         let read = || Arguments::read(self.action.args);
         self.args.get_or_init(read).as_ref()
     }
-
-    /// The least epoch of a grant that counts.
-    pub(crate) fn floor(&self) -> u64 {
-        self.registry.epoch().max(self.action.min_epoch)
-    }
 }
 
 /// What the rules have found.

@@ -134,7 +134,8 @@ fn choose(
     let mut least: Option<Faulty> = None;
     for (number, grant) in held.filter(|(_, grant)| grant.allows(right)) {
         let mut faults = Vec::new();
-        let links = chain::walk(case.registry, number, case.now, case.floor(), &mut faults);
+        let asked = case.action.min_epoch;
+        let links = chain::walk(case.registry, number, case.now, asked, &mut faults);
         let flawed = Faulty {
             number,
             faults,

@@ -129,6 +129,42 @@ positional! {
 }
 
 positional! {
+    /// Ends every grant of a holder.
+    RevokeHolder {
+        /// Who holds them.
+        holder: &'a str,
+        /// Their kind.
+        holder_kind: &'a str,
+    }
+}
+
+positional! {
+    /// Ends every grant of a holder on one resource.
+    RevokeHeld {
+        /// Who holds them.
+        holder: &'a str,
+        /// Their kind.
+        holder_kind: &'a str,
+        /// The resource's type.
+        rtype: &'a str,
+        /// The resource's name.
+        name: &'a str,
+    }
+}
+
+positional! {
+    /// Raises the epoch of one holder.
+    AdvanceHolderEpoch {
+        /// Whose.
+        holder: &'a str,
+        /// Their kind.
+        holder_kind: &'a str,
+        /// The new epoch, or 0 for one more.
+        to: u64,
+    }
+}
+
+positional! {
     /// Lets one action pass the grants that ask for a human's approval, once.
     Approve {
         /// That of the verdict that asked.
@@ -158,7 +194,7 @@ impl Approve<'_> {
     }
 }
 
-/// Raises the epoch.
+/// Raises the epoch of all.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct AdvanceEpoch {
     /// The new epoch, or 0 for one more.
@@ -183,7 +219,7 @@ positional! {
         code: Cow<'a, str>,
         /// Empty, or a refusal's sentence.
         sentence: Cow<'a, str>,
-        /// The registry's epoch after it.
+        /// The epoch after it: the holder's if one holder's was to rise, else the registry's.
         epoch: u64,
     }
 }
@@ -227,6 +263,9 @@ tagged! {
     "register" => Register(Register<'a>),
     "delegate" => Delegate(Delegate<'a>),
     "revoke" => Revoke(Revoke<'a>),
+    "revoke_holder" => RevokeHolder(RevokeHolder<'a>),
+    "revoke_held" => RevokeHeld(RevokeHeld<'a>),
     "advance_epoch" => AdvanceEpoch(AdvanceEpoch),
+    "advance_holder_epoch" => AdvanceHolderEpoch(AdvanceHolderEpoch<'a>),
     "approve" => Approve(Approve<'a>),
 }

@@ -14,8 +14,8 @@ use crate::codec::{Reader, Writer};
 use crate::error::DecodeError;
 
 pub use changes::{
-    AdvanceEpoch, Approve, Change, Changed, Constraint, Declare, Delegate, Enrol, Grant, Own,
-    Register, Revoke,
+    AdvanceEpoch, AdvanceHolderEpoch, Approve, Change, Changed, Constraint, Declare, Delegate,
+    Enrol, Grant, Own, Register, Revoke, RevokeHeld, RevokeHolder,
 };
 pub use messages::{
     Action, Finding, Redeemed, Redemption, Request, Settlement, SignedVerdict, Verdict,

@@ -1,0 +1,83 @@
+"""Which grants are in force at a place of a log, by the changes recorded before it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from authgate_async.log.records import GrantsCarried
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from authgate_async.log.records import Held, RegistryChange
+
+__all__ = ["InForce"]
+
+_ROWS = 1000
+"""Grants in one record: it stays below the longest, whatever their names are."""
+
+
+class InForce:
+    """Grants by id. An id stays taken: no later change brings a revoked grant back."""
+
+    def __init__(self) -> None:
+        self._grants: dict[str, Held | None] = {}
+        """None for one that was revoked."""
+        self._held: defaultdict[tuple[str, str], defaultdict[tuple[str, str], list[str]]]
+        self._held = defaultdict(lambda: defaultdict(list))
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def follow(self, change: RegistryChange) -> None:
+        """Take a change with the fields of its kind; one that was refused changes nothing."""
+        fields = {name: str(value) for name, value in change.fields.items()}
+        match "" if change.code else change.change:
+            case "register" | "delegate":
+                names = ("id", "holder", "holder_kind", "rtype", "name")
+                grant_id, holder, kind, rtype, name = (fields[each] for each in names)
+                self.enter((grant_id, holder, kind, rtype, name))
+            case "revoke":
+                self._revoke([fields["grant_id"]])
+            case "revoke_held":
+                held = self._held[fields["holder"], fields["holder_kind"]]
+                self._revoke(held.pop((fields["rtype"], fields["name"]), ()))
+            case "revoke_holder":
+                held = self._held[fields["holder"], fields["holder_kind"]]
+                for grants in held.values():
+                    self._revoke(grants)
+                held.clear()
+            case _:
+                pass
+
+    def enter(self, grant: Held) -> None:
+        """Take a grant that is in force, unless its id is taken."""
+        grant_id, holder, kind, rtype, name = grant
+        if grant_id not in self._grants:
+            self._grants[grant_id] = grant
+            self._held[holder, kind][rtype, name].append(grant_id)
+            self._count += 1
+
+    def against(self, grant_id: str) -> str:
+        """Why nothing may rest on a grant; empty if something may."""
+        if self._grants.get(grant_id):
+            return ""
+        return "was revoked" if grant_id in self._grants else "this log never named"
+
+    def rows(self) -> list[Held]:
+        """Return the grants that are in force, in order of their ids."""
+        return sorted(grant for grant in self._grants.values() if grant is not None)
+
+    def carried(self) -> Iterator[GrantsCarried]:
+        """Yield them as they are written where a file begins."""
+        rows = self.rows()
+        for begin in range(0, len(rows), _ROWS):
+            yield GrantsCarried(grants=tuple(rows[begin : begin + _ROWS]))
+
+    def _revoke(self, ids: Iterable[str]) -> None:
+        for grant_id in ids:
+            if self._grants.get(grant_id):
+                self._grants[grant_id] = None
+                self._count -= 1
