@@ -7,27 +7,35 @@ that what was sealed for one does not open in another (`docs/log.md`, section 8)
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
 from authgate_async.log.lines import Fault
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+    from cryptography.hazmat.primitives.hpke import Suite
 
 __all__ = ["MIN_SEALED", "Place", "SealedArgs", "SealedOutputs", "open_sealed", "seal"]
 
 MIN_SEALED = 32 + 16
 """Bytes of the shortest sealed text: an encapsulated key and a tag."""
 
-_SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 _BLOCK = 256
 """What is sealed is padded to a multiple of this: lengths tell yes from no."""
 
 _encode = msgspec.msgpack.Encoder().encode
+
+
+@cache
+def _suite() -> Suite:
+    """Import it for those who seal: it brings in every cipher, and most runtimes seal nothing."""
+    from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite  # noqa: PLC0415
+
+    return Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 
 
 class Place(msgspec.Struct, frozen=True, array_like=True, tag="authgate_async sealed v1"):
@@ -71,13 +79,13 @@ def seal(text: SealedArgs | SealedOutputs, auditor: X25519PublicKey, place: Plac
     """Encrypt a text to the auditor, for one record."""
     bare = len(_encode(text))
     padded = msgspec.structs.replace(text, padding=bytes(-bare % _BLOCK))
-    return _SUITE.encrypt(_encode(padded), auditor, info=place.info).hex()
+    return _suite().encrypt(_encode(padded), auditor, info=place.info).hex()
 
 
 def open_sealed(sealed: str, key: X25519PrivateKey, place: Place, form: type[Sealed]) -> Sealed:
     """Decrypt what stands in a record; raises `Fault` if it was not sealed for it and this key."""
     try:
-        data = _SUITE.decrypt(bytes.fromhex(sealed), key, info=place.info)
+        data = _suite().decrypt(bytes.fromhex(sealed), key, info=place.info)
     except (InvalidTag, ValueError) as error:
         raise Fault(
             "its sealed text does not open: it was changed, or sealed for another record or key"

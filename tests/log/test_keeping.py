@@ -17,13 +17,13 @@ from authgate_async.reference.digests import salted
 KEY = salts_key(b"k" * 32)
 AUDITOR = X25519PrivateKey.from_private_bytes(b"\x07" * 32).public_key().public_bytes_raw()
 PLACE = Place("outcome", "r", 0, "ab" * 32)
-PIN = "4711"
+PIN = "no hex: 4711"
 ENDED = Ended(
     "raised",
-    b'"4711"',
+    f'"{PIN}"'.encode(),
     f"no such PIN: {PIN}",
-    b"4711",
-    b"4711",
+    PIN.encode(),
+    PIN.encode(),
     denials=(f"open /{PIN} was refused",),
 )
 
@@ -61,8 +61,8 @@ def test_a_tool_that_nobody_names_is_recorded_as_ever() -> None:
 def test_outputs_in_full_are_those_of_their_digests() -> None:
     """The result as text, the streams in hex."""
     fields = keeper(Kept(outputs="full")).outputs("t", ENDED, PLACE)
-    assert (fields["result"], fields["stdout"]) == ('"4711"', b"4711".hex())
-    assert fields["stderr_digest"] == sha256(b"4711").hexdigest()
+    assert (fields["result"], fields["stdout"]) == (f'"{PIN}"', PIN.encode().hex())
+    assert fields["stderr_digest"] == sha256(PIN.encode()).hexdigest()
 
 
 @pytest.mark.parametrize("outputs", ["digest", "sealed"])
@@ -73,7 +73,7 @@ def test_no_guess_at_an_output_can_be_tried(outputs: OutputsKept) -> None:
     two = made.outputs("t", ENDED, Place("outcome", "r", 1, "ab" * 32))
     digests = [fields[f"{name}_digest"] for fields in (one, two) for name in ("stdout", "stderr")]
     assert len(set(digests)) == 4
-    assert not {sha256(b"4711").hexdigest(), sha256(b"").hexdigest()} & set(digests)
+    assert not {sha256(PIN.encode()).hexdigest(), sha256(b"").hexdigest()} & set(digests)
 
 
 def test_a_digest_is_checked_with_the_logs_key() -> None:
