@@ -19,6 +19,7 @@ bench: setup
 	$(PY) -m benches.step
 	$(PY) -m benches.sandbox
 	$(PY) -m benches.log
+	$(PY) -m benches.kernel
 
 setup:
 	PYTHON=$(PYTHON) bash .ci/setup .venv

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use sha2::{Digest, Sha256};
 
+use crate::ahead::Known;
 use crate::approval::Approvals;
 use crate::budget::{Ledger, needs};
 use crate::chain::Links;
@@ -50,8 +51,7 @@ struct Outcome<'a> {
 pub(crate) fn decide<'a>(
     registry: &'a Registry,
     stores: &mut Stores<'_>,
-    action: &'a Action<'a>,
-    index: u32,
+    (action, index, known): (&'a Action<'a>, u32, Known<'_>),
     moment: Moment<'a>,
     scratch: &mut Writer,
 ) -> Verdict<'a> {
@@ -68,7 +68,7 @@ pub(crate) fn decide<'a>(
         action: &digest,
         stated: &stated,
     };
-    let case = Case::new(registry, held, action, digests, moment.now);
+    let case = Case::new(registry, held, (action, known.actor), digests, moment.now);
     let mut findings = Findings::default();
     let flaws = malformed::in_action(action, |flaw| findings.deny(Denial::Malformed, flaw));
     let is_malformed = !findings.violations.is_empty();
@@ -80,7 +80,13 @@ pub(crate) fn decide<'a>(
         }
         identity_mismatch::check(&case, &mut findings);
     }
-    let outcome = requests(registry, action, &case, flaws.requests, &mut findings);
+    let outcome = requests(
+        registry,
+        (action, known),
+        &case,
+        flaws.requests,
+        &mut findings,
+    );
     let permitted = findings.violations.is_empty();
     if permitted {
         low_confidence::check(outcome.confidence, &mut findings);
@@ -184,7 +190,7 @@ fn nonce(entropy: &[u8; 32], index: u32) -> [u8; 16] {
 
 fn requests<'a>(
     registry: &'a Registry,
-    action: &'a Action<'a>,
+    (action, known): (&'a Action<'a>, Known<'_>),
     case: &Case<'_>,
     skipped: u64,
     findings: &mut Findings,
@@ -196,13 +202,12 @@ fn requests<'a>(
         links: Vec::new(),
         contested: None,
     };
-    let mut scopes: Vec<Number> = Vec::new();
     for (place, request) in action.requests.iter().take(MAX_ENTRIES).enumerate() {
         if skipped >> place & 1 == 1 {
             continue;
         }
-        no_grant::known_scopes(case, request, &mut scopes);
-        match no_grant::judge(case, request, &scopes, findings) {
+        let (resource, scopes) = known.request(place);
+        match no_grant::judge(case, request, (resource, scopes), findings) {
             None => {}
             Some(Justified::Public) => outcome.chains.push(Vec::new()),
             Some(Justified::Grant {
@@ -219,7 +224,7 @@ fn requests<'a>(
                 outcome.links.push(links);
                 if request.right == u64::from(right::WRITE)
                     && outcome.contested.is_none()
-                    && contested_write::is_contested(case, resource, &scopes, &links)
+                    && contested_write::is_contested(case, resource, scopes, &links)
                 {
                     outcome.contested = Some(request);
                 }

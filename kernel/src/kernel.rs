@@ -7,6 +7,7 @@ use ahash::RandomState;
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use sha2::{Digest, Sha256};
 
+use crate::ahead::Ahead;
 use crate::approval::Approvals;
 use crate::budget::Ledger;
 use crate::codec::{MAX_INT, Writer};
@@ -117,8 +118,11 @@ impl Kernel {
             &mut none
         };
         let mut stores = Stores { ledger, approvals };
+        let ahead = Ahead::of(&registry, actions);
         for (index, action) in (0..).zip(actions) {
-            let verdict = decide(&registry, &mut stores, action, index, moment, &mut scratch);
+            let known = ahead.get(index as usize);
+            let one = (action, index, known);
+            let verdict = decide(&registry, &mut stores, one, moment, &mut scratch);
             batch.push(&verdict);
         }
         Ok(batch)

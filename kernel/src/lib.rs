@@ -6,6 +6,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | `kernel` | the door: decide, redeem, change; owns the locks |
+//! | `ahead` | looks up what a batch asks about, before it is judged |
 //! | `decide` | one action through every rule |
 //! | `rules` | the rules, a file each |
 //! | `approval` | what humans approved, each good once |
@@ -16,6 +17,7 @@
 //! | `registry` | what is known, indexed by hash |
 //! | `permit` | signs batches; the only place that verifies a permit |
 //! | `redeem` | used nonces, verified roots |
+//! | `standing` | whether a permit's ground is still there |
 //! | `log` | a quick yes for the lines of a log of which there are most |
 //! | `tree` | RFC 6962 trees, whole or growing, and RFC 9162 verification |
 //! | `signing` | statements and strict Ed25519 |
@@ -24,6 +26,7 @@
 //! | `json` | `verify_json`, for other languages |
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod approval;
 mod budget;
 mod chain;

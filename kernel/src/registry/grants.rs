@@ -9,8 +9,9 @@ use super::{Full, Number, next_number, right};
 /// No number.
 pub(crate) const NONE: Number = Number::MAX;
 
-/// One grant; its texts are numbers.
+/// One grant; its texts are numbers. Aligned so that reading one fetches one line of memory.
 #[derive(Clone, Copy)]
+#[repr(align(64))]
 pub(crate) struct Record {
     pub(crate) expires_at: u64,
     pub(crate) epoch: u64,

@@ -5,13 +5,21 @@ use hashbrown::HashTable;
 
 use super::Full;
 
+/// Where a text stands, and its group: together, since whoever looks for one needs both, and memory
+/// that is far away costs more than the rest of a look-up.
+#[derive(Clone, Copy)]
+struct Entry {
+    start: usize,
+    length: u32,
+    group: u32,
+}
+
 /// A table of texts, each within a group (a kind, a resource type); equal pairs get one number.
 ///
 /// The hash is keyed by the caller's entropy, so that nobody can choose texts that collide.
 pub(crate) struct Names {
     text: String,
-    ends: Vec<usize>,
-    groups: Vec<u32>,
+    entries: Vec<Entry>,
     table: HashTable<u32>,
     hasher: RandomState,
 }
@@ -20,22 +28,19 @@ impl Names {
     pub(crate) const fn new(hasher: RandomState) -> Self {
         Self {
             text: String::new(),
-            ends: Vec::new(),
-            groups: Vec::new(),
+            entries: Vec::new(),
             table: HashTable::new(),
             hasher,
         }
     }
 
     pub(crate) fn get(&self, number: u32) -> &str {
-        span(&self.text, &self.ends, number).unwrap_or_default()
+        self.entry(number).map_or("", |(_, text)| text)
     }
 
     pub(crate) fn find(&self, group: u32, text: &str) -> Option<u32> {
         let hash = self.hasher.hash_one((group, text));
-        let same = |number: &u32| {
-            self.get(*number) == text && self.groups.get(*number as usize) == Some(&group)
-        };
+        let same = |number: &u32| self.entry(*number) == Some((group, text));
         self.table.find(hash, same).copied()
     }
 
@@ -44,38 +49,44 @@ impl Names {
         if let Some(number) = self.find(group, text) {
             return Ok(number);
         }
-        let number = super::next_number(self.ends.len())?;
+        let number = super::next_number(self.entries.len())?;
+        let length = u32::try_from(text.len()).map_err(|_| Full)?;
+        self.entries.push(Entry {
+            start: self.text.len(),
+            length,
+            group,
+        });
         self.text.push_str(text);
-        self.ends.push(self.text.len());
-        self.groups.push(group);
         let Self {
             text: all,
-            ends,
-            groups,
+            entries,
             table,
             hasher,
         } = self;
         table.insert_unique(hasher.hash_one((group, text)), number, |other| {
-            let group = groups.get(*other as usize).copied().unwrap_or_default();
-            hasher.hash_one((group, span(all, ends, *other).unwrap_or_default()))
+            hasher.hash_one(entry(all, entries, *other).unwrap_or_default())
         });
         Ok(number)
+    }
+
+    fn entry(&self, number: u32) -> Option<(u32, &str)> {
+        entry(&self.text, &self.entries, number)
     }
 
     /// How many bytes it occupies.
     pub(crate) fn footprint(&self) -> usize {
         self.text.capacity()
-            + self.ends.capacity() * size_of::<usize>()
-            + self.groups.capacity() * size_of::<u32>()
+            + self.entries.capacity() * size_of::<Entry>()
             + self.table.allocation_size()
     }
 }
 
-fn span<'a>(text: &'a str, ends: &[usize], number: u32) -> Option<&'a str> {
-    let number = number as usize;
-    let start = match number.checked_sub(1) {
-        Some(before) => *ends.get(before)?,
-        None => 0,
-    };
-    text.get(start..*ends.get(number)?)
+fn entry<'a>(text: &'a str, entries: &[Entry], number: u32) -> Option<(u32, &'a str)> {
+    let Entry {
+        start,
+        length,
+        group,
+    } = *entries.get(number as usize)?;
+    let found = text.get(start..start + length as usize)?;
+    Some((group, found))
 }

@@ -8,7 +8,7 @@ use crate::signing::{is_strict, parse_key};
 use crate::wire::{Action, Approve, Change, Constraint, Grant, Request, Verdict};
 
 const MAX_NAME: usize = 256;
-const MAX_SCOPE: usize = 4096;
+pub(crate) const MAX_SCOPE: usize = 4096;
 const MAX_BOUND: usize = 4096;
 const MAX_COMPONENTS: usize = 64;
 const OPERATORS: &str = "must be eq, one_of, all_in, prefix, regex, not_regex, le, ge, max_len, \

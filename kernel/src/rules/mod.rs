@@ -65,12 +65,11 @@ impl<'a> Case<'a> {
     pub(crate) fn new(
         registry: &'a Registry,
         (ledger, approvals): (&'a Ledger, &'a Approvals),
-        action: &'a Action<'a>,
+        (action, actor): (&'a Action<'a>, Option<Number>),
         digests: Digests<'a>,
         now: u64,
     ) -> Self {
         let kind = Kind::parse(action.kind);
-        let actor = kind.and_then(|kind| registry.find_principal(kind, action.actor));
         Self {
             registry,
             ledger,

@@ -9,7 +9,7 @@ use crate::budget::Shortage;
 use crate::chain::{self, Fault, Links};
 use crate::codes::Denial;
 use crate::registry::{Nature, Number, right};
-use crate::scope::{climbs, covering};
+use crate::scope::climbs;
 use crate::wire::Request;
 use crate::words;
 
@@ -66,10 +66,9 @@ impl Faulty {
 pub(crate) fn judge(
     case: &Case<'_>,
     request: &Request<'_>,
-    scopes: &[Number],
+    (resource, scopes): (Option<Number>, &[Number]),
     findings: &mut Findings,
 ) -> Option<Justified> {
-    let resource = case.registry.find_resource(request.rtype, request.name);
     let nature = case.registry.nature(resource);
     let foreign = trust_domain::is_foreign(case, nature);
     let public = request.right == u64::from(right::READ) && nature.public;
@@ -111,12 +110,6 @@ pub(crate) fn judge(
         }
     }
     None
-}
-
-/// The numbers of the scopes that cover a request's and that some grant has.
-pub(crate) fn known_scopes(case: &Case<'_>, request: &Request<'_>, found: &mut Vec<Number>) {
-    found.clear();
-    found.extend(covering(request.scope).filter_map(|scope| case.registry.find_scope(scope)));
 }
 
 /// The best candidate without faults, or else the one with fewest; none if there is no candidate.
