@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import msgspec
 
 from authgate_async.launchers.jail import JailLauncher
 from authgate_async.launchers.process import ProcessLauncher
@@ -117,6 +118,7 @@ async def single_calls(launcher: Launcher) -> float:
 
 async def kill_crowd(launcher: Launcher) -> float:
     """Return seconds from a deadline to the outcome, with all descendants there and all gone."""
+    await launcher.launch(msgspec.structs.replace(FOUR, programs=True))  # starts their template
     begun = 0.0
 
     async def begin() -> None:
