@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from sys import intern
 from typing import TYPE_CHECKING
 
 from authgate_async.log.records import GrantsCarried
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["InForce"]
 
+_Index = defaultdict[tuple[str, str], defaultdict[tuple[str, str], list[str]]]
+"""Ids of grants, by holder and kind and then by resource."""
+
 _ROWS = 1000
 """Grants in one record: it stays below the longest, whatever their names are."""
 
@@ -24,8 +28,8 @@ class InForce:
     def __init__(self) -> None:
         self._grants: dict[str, Held | None] = {}
         """None for one that was revoked."""
-        self._held: defaultdict[tuple[str, str], defaultdict[tuple[str, str], list[str]]]
-        self._held = defaultdict(lambda: defaultdict(list))
+        self._held: _Index | None = None
+        """By holder, from the first revocation of one on: most logs need it never."""
         self._count = 0
 
     def __len__(self) -> int:
@@ -42,10 +46,10 @@ class InForce:
             case "revoke":
                 self._revoke([fields["grant_id"]])
             case "revoke_held":
-                held = self._held[fields["holder"], fields["holder_kind"]]
+                held = self._held_by(fields["holder"], fields["holder_kind"])
                 self._revoke(held.pop((fields["rtype"], fields["name"]), ()))
             case "revoke_holder":
-                held = self._held[fields["holder"], fields["holder_kind"]]
+                held = self._held_by(fields["holder"], fields["holder_kind"])
                 for grants in held.values():
                     self._revoke(grants)
                 held.clear()
@@ -54,11 +58,14 @@ class InForce:
 
     def enter(self, grant: Held) -> None:
         """Take a grant that is in force, unless its id is taken."""
-        grant_id, holder, kind, rtype, name = grant
-        if grant_id not in self._grants:
-            self._grants[grant_id] = grant
-            self._held[holder, kind][rtype, name].append(grant_id)
+        if grant[0] not in self._grants:
+            grant_id, *others = grant
+            # Most of these texts are those of many grants.
+            holder, kind, rtype, name = map(intern, others)
+            self._grants[grant_id] = grant = (grant_id, holder, kind, rtype, name)
             self._count += 1
+            if self._held is not None:
+                self._held[holder, kind][rtype, name].append(grant_id)
 
     def against(self, grant_id: str) -> str:
         """Why nothing may rest on a grant; empty if something may."""
@@ -75,6 +82,13 @@ class InForce:
         rows = self.rows()
         for begin in range(0, len(rows), _ROWS):
             yield GrantsCarried(grants=tuple(rows[begin : begin + _ROWS]))
+
+    def _held_by(self, holder: str, kind: str) -> defaultdict[tuple[str, str], list[str]]:
+        if self._held is None:
+            self._held = defaultdict(lambda: defaultdict(list))
+            for grant_id, by, by_kind, rtype, name in self.rows():
+                self._held[by, by_kind][rtype, name].append(grant_id)
+        return self._held[holder, kind]
 
     def _revoke(self, ids: Iterable[str]) -> None:
         for grant_id in ids:
