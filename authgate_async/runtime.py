@@ -275,14 +275,15 @@ class Runtime(Authority):
         return run.result()
 
     async def _run_in_batch(self, task: Task) -> RunResult:
+        name, agent = getattr(task, "id", ""), getattr(task, "agent", "")
         try:
-            return await self._run(self._checked(task), "", None)
+            task = self._checked(task)  # thousands may be under way: the caller's own is let go
+            return await self._run(task, "", None)
         except AuthgateError as error:
             sentence = str(error)
         except Exception as error:  # noqa: BLE001 - a bug that one task meets is not the others' end
             sentence = f"a bug of ours, please report it: {type(error).__name__}: {error}"
             self._settings.oplog.error("bug", error=sentence)
-        name, agent = getattr(task, "id", ""), getattr(task, "agent", "")
         return RunResult(run="", task=str(name), agent=str(agent), status="failed", error=sentence)
 
     def _checked(self, task: Task) -> Task:
