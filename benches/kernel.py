@@ -24,7 +24,7 @@ import msgspec
 from authgate_async.wire import SignedVerdict, Verdict
 from benches.registry import MILLION, RESOURCES, actions, filled
 from benches.rivals import decisions
-from benches.table import Row, Subject, arguments, measure, show, version_of
+from benches.table import Subject, arguments, measure, ratios, show, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,21 +85,12 @@ _RATIOS = {
 }
 
 
-def _ratios(rows: Sequence[Row]) -> dict[str, float]:
-    medians = {row.name: row.median for row in rows if row.median is not None}
-    return {
-        name: medians[above] / medians[below]
-        for name, (above, below) in _RATIOS.items()
-        if above in medians and below in medians
-    }
-
-
 def main() -> None:
     """Measure and print."""
     options = arguments(__doc__).parse_args()
     memory = {f"bytes_a_grant_{kind}": bytes_a_grant(kind) for kind in ("plain", "full")}
     rows = measure([*ours(), *decisions.found(BATCH)], options.rounds)
-    show("One decision", rows, _ratios(rows) | memory, as_json=options.json)
+    show("One decision", rows, ratios(rows, _RATIOS) | memory, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -26,10 +26,10 @@ from authgate_async.launchers.jail import JailLauncher
 from authgate_async.launchers.process import ProcessLauncher
 from authgate_async.launchers.protocol import Call, Limits, ToolRef
 from benches.rivals import jails
-from benches.table import Row, Subject, arguments, measure, show, version_of
+from benches.table import Subject, arguments, measure, ratios, show, version_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable
 
     from authgate_async.launchers.protocol import Launcher
 
@@ -202,7 +202,7 @@ def main() -> None:
     """Measure and print."""
     options = arguments(__doc__, rounds=3).parse_args()
     rows = measure([*ours(), *rivals()], options.rounds)
-    show("One call in a jail", rows, _ratios(rows), as_json=options.json)
+    show("One call in a jail", rows, ratios(rows, _RATIOS), as_json=options.json)
 
 
 _RATIOS = {
@@ -210,15 +210,6 @@ _RATIOS = {
     "latency_vs_bubblewrap": ("bubblewrap, one now and then", "jail, one now and then"),
     "full_jail_vs_fork": ("jail, one after another", "fork and wait, raw"),
 }
-
-
-def _ratios(rows: Sequence[Row]) -> dict[str, float]:
-    medians = {row.name: row.median for row in rows if row.median is not None}
-    return {
-        name: medians[above] / medians[below]
-        for name, (above, below) in _RATIOS.items()
-        if above in medians and below in medians
-    }
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["Row", "Subject", "arguments", "measure", "show", "version_of"]
+__all__ = ["Row", "Subject", "arguments", "measure", "ratios", "show", "version_of"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,16 @@ def measure(subjects: Sequence[Subject], rounds: int) -> list[Row]:
             if number and seconds is not None:
                 figures[subject.name].append(seconds * 1e6)
     return [_row(subject, figures[subject.name]) for subject in subjects]
+
+
+def ratios(rows: Sequence[Row], named: Mapping[str, tuple[str, str]]) -> dict[str, float]:
+    """Return each ratio of two rows' medians, those of rows that are both there."""
+    medians = {row.name: row.median for row in rows if row.median is not None}
+    return {
+        name: medians[above] / medians[below]
+        for name, (above, below) in named.items()
+        if above in medians and below in medians
+    }
 
 
 def _row(subject: Subject, figures: Sequence[float]) -> Row:
