@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
-from authgate_async.cli.entry import configure_log, drained, on_loop
+from authgate_async.cli.entry import configure_log, drained, on_loop, runtime_of
 from authgate_async.cli.exits import Exit
 from authgate_async.cli.lines import read_tasks
 from authgate_async.cli.output import json_line, print_json, say, table
@@ -18,7 +18,6 @@ from authgate_async.cli.results import Results, keep_apart
 from authgate_async.errors import ClosedError, UnavailableError, UsageError
 from authgate_async.policy import load
 from authgate_async.policy.tools import find_tools
-from authgate_async.runtime import Runtime
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from authgate_async.planners.protocol import Task
     from authgate_async.runs import RunResult
+    from authgate_async.runtime import Runtime
 
 __all__ = ["run"]
 
@@ -45,14 +45,7 @@ def run(args: Namespace) -> Exit:
     tally = _Tally(results)
     try:
         with results, _progress(len(tasks)) as tally.advance:
-            runtime = Runtime(
-                policy,
-                backend=args.backend,
-                log=args.log,
-                key=args.key,
-                auditor=args.auditor,
-                approvals=args.approvals,
-            )
+            runtime = runtime_of(policy, args)
             body = partial(_run_all, runtime, tasks, args.concurrency, tally)
             on_loop(partial(drained, runtime, body), args.loop)
     except BaseException:

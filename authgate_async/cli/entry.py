@@ -10,15 +10,17 @@ import anyio
 
 from authgate_async import oplog
 from authgate_async.cli.output import say
+from authgate_async.runtime import Runtime
 
 if TYPE_CHECKING:
+    from argparse import Namespace
     from collections.abc import Awaitable, Callable, Iterator
 
     from anyio.abc import TaskStatus
 
-    from authgate_async.runtime import Runtime
+    from authgate_async.policy import Policy
 
-__all__ = ["Loop", "configure_log", "drained", "on_loop"]
+__all__ = ["Loop", "configure_log", "drained", "on_loop", "runtime_of"]
 
 Loop = Literal["asyncio", "trio"]
 
@@ -33,6 +35,18 @@ _T = TypeVar("_T")
 def on_loop(main: Callable[[], Awaitable[_T]], loop: Loop = "asyncio") -> _T:
     """Run a coroutine function on an event loop of this kind."""
     return anyio.run(main, backend=loop)
+
+
+def runtime_of(policy: Policy, args: Namespace) -> Runtime:
+    """Make the runtime that the options of `run` and `batch` ask for."""
+    return Runtime(
+        policy,
+        backend=args.backend,
+        log=args.log,
+        key=args.key,
+        auditor=args.auditor,
+        approvals=args.approvals,
+    )
 
 
 def configure_log(level: str | None) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from authgate_async.cli.entry import configure_log, drained, on_loop
+from authgate_async.cli.entry import configure_log, drained, on_loop, runtime_of
 from authgate_async.cli.exits import Exit
 from authgate_async.cli.output import print_json, print_text, say
 from authgate_async.errors import UsageError
@@ -15,7 +15,6 @@ from authgate_async.planners.protocol import Task
 from authgate_async.policy import load
 from authgate_async.policy.problems import escape
 from authgate_async.policy.tools import find_tools
-from authgate_async.runtime import Runtime
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -33,14 +32,7 @@ def run(args: Namespace) -> Exit:
     find_tools(policy)  # an import that fails is told before anything is made
     task = Task(args.agent or _only_machine(policy), args.intent)
     configure_log(args.log_level)
-    runtime = Runtime(
-        policy,
-        backend=args.backend,
-        log=args.log,
-        key=args.key,
-        auditor=args.auditor,
-        approvals=args.approvals,
-    )
+    runtime = runtime_of(policy, args)
     result = on_loop(partial(drained, runtime, partial(runtime.run, task)))
     if args.json:
         print_json(result)
