@@ -124,7 +124,10 @@ class RunDriver:
         return Run(task, kind, sign, opening)
 
     async def drive(self, run: Run) -> None:
-        """Take a run to its end and record that; raises only on cancellation, which ends it too."""
+        """Take a run to its end and record that.
+
+        Raises on cancellation, and what `sign` or a bug of ours raises; that ends the run too.
+        """
         try:
             await self._steps(run)
         except ClosedError as error:
@@ -133,6 +136,10 @@ class RunDriver:
             run.end("failed", str(error))
         except anyio.get_cancelled_exc_class():
             run.end("interrupted", "the run was cancelled")
+            raise
+        except Exception as error:
+            run.end("failed", f"{type(error).__name__}: {error}")
+            run.told = type(error).__name__  # its words are not ours, and may be a key's
             raise
         finally:
             # Whenever a cancellation comes, the end is recorded; the asks in it have deadlines.

@@ -194,6 +194,7 @@ class Runtime(Authority):
         Raises:
             TaskError: the task is malformed.
             ClosedError: the runtime is shutting down.
+            Exception: whatever `sign` raises; the run is recorded as failed.
         """
         if isinstance(task, str):
             task = Task(agent=agent, intent=task)
