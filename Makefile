@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 
-.PHONY: demo test verify bench setup dev clean
+.PHONY: demo test verify redteam bench setup dev clean
 
 demo: setup
 	$(PY) -I examples/demo.py
@@ -13,6 +13,10 @@ test:
 # Hours of what `test` does for minutes; MINUTES is for comparing at random alone.
 verify: setup
 	bash .ci/verify $(MINUTES)
+
+# A thousand engineers under each kernel, event loop and level, and the runtimes that are broken on purpose.
+redteam: setup
+	$(PY) -m redteam --matrix --broken
 
 bench: setup
 	bash .ci/rivals $(PY)

@@ -66,6 +66,7 @@ def make_parser() -> ArgumentParser:
         _approvals,
         _keygen,
         _doctor,
+        _redteam,
     ):
         declare(verbs)
     return parser
@@ -323,6 +324,15 @@ def _doctor(verbs: _Verbs) -> None:
     parser = verbs.add_parser("doctor", help="tell what this machine has and can enforce")
     parser.set_defaults(verb="doctor")
     _json_option(parser)
+
+
+def _redteam(verbs: _Verbs) -> None:
+    # All that follows is for the red team's own parser: no sign of an option is one here.
+    parser = verbs.add_parser(
+        "redteam", help="attack the runtime (in a clone)", add_help=False, prefix_chars="\0"
+    )
+    parser.set_defaults(verb="redteam")
+    parser.add_argument("words", nargs="*")
 
 
 def _policy_option(parser: ArgumentParser) -> None:

@@ -1,0 +1,62 @@
+"""Engineers get nothing out of a sound runtime, and the harness tells it from a broken one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CLONE = Path(__file__).parents[1]
+SEED = "1108"
+ENGINEERS = 100
+LEAST_DIFFERENT = 0.9
+"""Of the engineers of a category, so many at least must have a plan of their own."""
+
+
+def _attack(*options: str) -> tuple[int, dict[str, Any]]:
+    """Run the harness as anybody would, in this clone."""
+    environ = {name: text for name, text in os.environ.items() if name != "PYTHONSAFEPATH"}
+    command = [sys.executable, "-m", "redteam", "--json", "--seed", SEED, *options]
+    done = subprocess.run(command, cwd=CLONE, env=environ, capture_output=True, check=False)
+    assert done.returncode in (0, 1), done.stderr.decode()[-5000:]
+    return done.returncode, json.loads(done.stdout)
+
+
+@pytest.mark.timeout(600)
+def test_nothing_escapes_under_any_setting() -> None:
+    """Both kernels, loops and levels: all held, and the tables are the same."""
+    status, found = _attack("--matrix", "--engineers", str(ENGINEERS))
+
+    assert len(found["settings"]) == 8
+    assert [each["findings"] for each in found["settings"].values()] == [[]] * 8
+    assert found["same_tables"]
+    assert status == 0
+    for each in found["settings"].values():
+        engineers = {row["category"]: int(row["engineers"]) for row in each["table"]}
+        assert sum(engineers.values()) == 2 * ENGINEERS
+        for category, different in each["different_plans"].items():
+            assert different >= LEAST_DIFFERENT * engineers[category], category
+
+
+@pytest.mark.timeout(600)
+def test_every_broken_runtime_is_found_out() -> None:
+    """Each category tells each of its broken runtimes from the sound one, and has one at least."""
+    status, found = _attack("--broken", "--engineers", "10")
+
+    (each,) = found["settings"].values()
+    assert [trial for trial in each["broken"] if not trial["found"]] == []
+    categories = {row["category"] for row in each["table"]} - {"all"}
+    assert {trial["category"] for trial in each["broken"]} == categories
+    assert status == 0
+
+
+def test_the_same_seed_gives_the_same_bytes() -> None:
+    """What an engineer does depends on seed, category and number, and on nothing else."""
+    first, again = (_attack("--engineers", "20")[1] for _ in range(2))
+
+    assert first == again
