@@ -6,9 +6,14 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use authgate_sandbox::{children, count, kill_below};
+use nix::sys::prctl::set_child_subreaper;
 
 /// A shell that has written one line when its tree stands, and the pipe that its whole tree holds.
+///
+/// As for the callers, orphans come back to this process: otherwise the child of a process that was killed
+/// would no longer be below it.
 fn tree(script: &str) -> (Child, BufReader<ChildStdout>) {
+    set_child_subreaper(true).unwrap();
     let mut shell = Command::new("sh")
         .args(["-c", script])
         .stdout(Stdio::piped())
