@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     from authgate_async.wire import Action, Grant, Settlement
 
-__all__ = ["Amounts", "Ledger", "has_budget", "limits"]
+__all__ = ["UNITS", "Amounts", "Ledger", "has_budget", "limits"]
 
-_UNITS = ("calls", "microseconds of wall time", "bytes of output", "units of cost")
+UNITS = ("calls", "microseconds of wall time", "bytes of output", "units of cost")
 
 Amounts = tuple[int, ...]
-"""Four of them, in the order of `_UNITS`."""
+"""Four of them, in the order of `UNITS`."""
 
 _NOTHING: Amounts = (0, 0, 0, 0)
 
@@ -56,7 +56,7 @@ class Ledger:
             ("budget", _sentence(grant.id, unit, (limit, limit - used, need)))
             for grant in chain
             for unit, limit, used, need in zip(
-                _UNITS, limits(grant), self._of(grant.id), _needs(action), strict=True
+                UNITS, limits(grant), self._of(grant.id), _needs(action), strict=True
             )
             if limit != NO_LIMIT and need > limit - used
         ]

@@ -5,12 +5,13 @@ from __future__ import annotations
 from operator import gt
 from typing import TYPE_CHECKING, NamedTuple
 
-from authgate_async.reference.budget import limits
+from authgate_async.reference.budget import UNITS, limits
 from authgate_async.reference.scope import covers
+from authgate_async.reference.words import rights
 from authgate_async.wire import Grant, Right
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from authgate_async.reference.registry import Registry
 
@@ -75,7 +76,8 @@ def narrows(child: Grant, parent: Grant) -> Iterator[Fault]:
     for dimension, wider in _dimensions(child, parent):
         if wider:
             pair = f"grant `{child.id}` is wider than its parent `{parent.id}`"
-            yield "attenuation", f"{pair} in {dimension}"
+            bound = _BOUNDS[dimension](child, parent)
+            yield "attenuation", f"{pair} in {dimension}, at most {bound}"
 
 
 def _dimensions(child: Grant, parent: Grant) -> Iterator[tuple[str, bool]]:
@@ -88,3 +90,21 @@ def _dimensions(child: Grant, parent: Grant) -> Iterator[tuple[str, bool]]:
     yield "epoch", child.epoch > parent.epoch
     yield "trust domains", child.cross_domain and not parent.cross_domain
     yield "budget", any(map(gt, limits(child), limits(parent)))
+
+
+def _exceeded(child: Grant, parent: Grant) -> str:
+    """Name the first of the parent's limits that is below the child's."""
+    both = zip(limits(child), limits(parent), UNITS, strict=True)
+    return next(f"{most} {unit}" for own, most, unit in both if own > most)
+
+
+_BOUNDS: dict[str, Callable[[Grant, Grant], object]] = {
+    "scope": lambda _, parent: f"`{parent.scope}`",
+    "rights": lambda _, parent: rights(parent.rights),
+    "confidence": lambda _, parent: parent.confidence,
+    "expiry": lambda _, parent: parent.expires_at,
+    "epoch": lambda _, parent: parent.epoch,
+    "trust domains": lambda *_: "its own",
+    "budget": _exceeded,
+}
+"""What a child may have at most in a dimension, in words."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from authgate_async.wire import Right
 
-__all__ = ["principal", "resource", "right"]
+__all__ = ["principal", "resource", "right", "rights"]
 
 
 def principal(kind: str, name: str) -> str:
@@ -20,3 +20,8 @@ def resource(rtype: str, name: str, scope: str) -> str:
 def right(bit: int) -> str:
     """Name a right."""
     return str(Right(bit).name).lower()
+
+
+def rights(bits: int) -> str:
+    """Name a set of rights."""
+    return ", ".join(right(bit) for bit in Right if bits & bit)

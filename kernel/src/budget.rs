@@ -20,7 +20,7 @@ pub(crate) type Amounts = [u64; 4];
 /// A limit that is none.
 pub(crate) const NO_LIMIT: u64 = MAX_INT;
 
-const UNITS: [&str; 4] = [
+pub(crate) const UNITS: [&str; 4] = [
     "calls",
     "microseconds of wall time",
     "bytes of output",

@@ -1,10 +1,11 @@
 //! Chains of grants and their faults: `expired`, `epoch_stale`, `chain_broken`, `attenuation`
 //! (`docs/rules.md`, section 5).
 
-use crate::budget::{Amounts, NO_LIMIT};
+use crate::budget::{Amounts, NO_LIMIT, UNITS};
 use crate::codes::Denial;
 use crate::registry::{NONE, Number, Record, Registry, right};
 use crate::scope::covers;
+use crate::words;
 
 /// How many links a chain has at most.
 pub(crate) const MAX_LINKS: usize = 16;
@@ -55,23 +56,41 @@ pub(crate) enum Dimension {
 }
 
 impl Dimension {
-    pub(crate) fn sentence(self, child: &str, parent: &str) -> String {
-        let name = match self {
+    /// Says so of two grants, and what the child might have had.
+    fn sentence(
+        self,
+        (child, has): (&str, &Terms<'_>),
+        (parent, had): (&str, &Terms<'_>),
+    ) -> String {
+        let (name, bound) = match self {
             Self::Resource => {
                 return format!(
                     "grant `{child}` is on another resource than its parent `{parent}`"
                 );
             }
-            Self::Scope => "scope",
-            Self::Rights => "rights",
-            Self::Confidence => "confidence",
-            Self::Expiry => "expiry",
-            Self::Epoch => "epoch",
-            Self::TrustDomains => "trust domains",
-            Self::Budget => "budget",
+            Self::Scope => ("scope", format!("`{}`", had.scope)),
+            Self::Rights => ("rights", words::rights(had.rights)),
+            Self::Confidence => ("confidence", had.confidence.to_string()),
+            Self::Expiry => ("expiry", had.expires_at.to_string()),
+            Self::Epoch => ("epoch", had.epoch.to_string()),
+            Self::TrustDomains => ("trust domains", "its own".to_owned()),
+            Self::Budget => ("budget", exceeded(&has.limits, &had.limits)),
         };
-        format!("grant `{child}` is wider than its parent `{parent}` in {name}")
+        format!("grant `{child}` is wider than its parent `{parent}` in {name}, at most {bound}")
     }
+}
+
+/// The first of the parent's limits that is below the child's.
+fn exceeded(child: &Amounts, parent: &Amounts) -> String {
+    let mut limits = child.iter().zip(parent).zip(UNITS);
+    let first = limits.find(|((child, parent), _)| child > parent);
+    first.map_or_else(String::new, |((_, limit), unit)| format!("{limit} {unit}"))
+}
+
+/// The first dimension in which `child`, with its id, exceeds `parent`, in a sentence.
+pub(crate) fn refusal(child: (&str, &Terms<'_>), parent: (&str, &Terms<'_>)) -> Option<String> {
+    let dimension = widened(child.1, parent.1).next()?;
+    Some(dimension.sentence(child, parent))
 }
 
 /// What a grant gives, to be compared with what its parent gives.
@@ -105,10 +124,7 @@ impl<'a> Terms<'a> {
 }
 
 /// The dimensions in which `child` exceeds `parent`.
-pub(crate) fn widened(
-    child: &Terms<'_>,
-    parent: &Terms<'_>,
-) -> impl Iterator<Item = Dimension> + use<> {
+fn widened(child: &Terms<'_>, parent: &Terms<'_>) -> impl Iterator<Item = Dimension> + use<> {
     let exceeds = child
         .limits
         .iter()
@@ -207,7 +223,13 @@ impl Fault {
                 child,
                 parent,
                 dimension,
-            } => dimension.sentence(id(child), id(parent)),
+            } => {
+                let terms = |number| record(number).map(|grant| Terms::of(registry, grant));
+                let pair = terms(child).zip(terms(parent));
+                pair.map_or_else(String::new, |(has, had)| {
+                    dimension.sentence((id(child), &has), (id(parent), &had))
+                })
+            }
         }
     }
 }

@@ -23,3 +23,11 @@ pub(crate) const fn right(bit: u64) -> &'static str {
         _ => "delegate",
     }
 }
+
+/// Names a set of rights.
+pub(crate) fn rights(bits: u8) -> String {
+    let held = [1, 2, 4, 8].into_iter().filter(|bit| bits & bit != 0);
+    held.map(|bit| right(bit.into()))
+        .collect::<Vec<_>>()
+        .join(", ")
+}

@@ -23,8 +23,13 @@ WHO = r"(?:human|machine) `[^`]+`"
 RESOURCE = r"`[^`]+:[^`]+`"
 GRANT = r"grant `[^`]+`"
 PARENT = rf"{GRANT} names parent `[^`]+`, which (?:is not there|was revoked)"
-DIMENSIONS = "scope|rights|confidence|expiry|epoch|trust domains|budget"
+RIGHTS = "read|write|execute|delegate"
 UNITS = "calls|microseconds of wall time|bytes of output|units of cost"
+BOUNDS = (
+    rf"scope, at most `[^`]*`|rights, at most (?:{RIGHTS})(?:, (?:{RIGHTS}))*|"
+    r"confidence, at most \d+|expiry, at most \d+|epoch, at most \d+|"
+    rf"trust domains, at most its own|budget, at most \d+ (?:{UNITS})"
+)
 KINDS = "missing|true or false|a number|text|a list|an object"
 ALLOWED = (
     r"equal to B|as one of B|as a list of one or more of B|as text that begins with B|"
@@ -47,7 +52,7 @@ SENTENCES = {
         rf"{WHO} must sign its actions with its enrolled key",
         rf"the proof of {WHO} does not verify",
     ],
-    "no_grant": [rf"{WHO} holds no grant to (?:read|write|execute|delegate) {RESOURCE}"],
+    "no_grant": [rf"{WHO} holds no grant to (?:{RIGHTS}) {RESOURCE}"],
     "expired": [rf"{GRANT} expired at \d+"],
     "epoch_stale": [rf"{GRANT} is of epoch \d+, below \d+"],
     "chain_broken": [
@@ -56,7 +61,7 @@ SENTENCES = {
         rf"{GRANT} has a chain of more than 16 links",
     ],
     "attenuation": [
-        rf"{GRANT} is wider than its parent `[^`]+` in (?:{DIMENSIONS})",
+        rf"{GRANT} is wider than its parent `[^`]+` in (?:{BOUNDS})",
         rf"{GRANT} is on another resource than its parent `[^`]+`",
     ],
     "constraint": [

@@ -218,11 +218,9 @@ impl Registry {
             ));
         }
         let child = self.terms_of_wire(&change.grant);
-        match chain::widened(&child, &Terms::of(self, parent)).next() {
-            Some(dimension) => {
-                let sentence = dimension.sentence(change.grant.id, id);
-                Err(Refused::denial(Denial::Attenuation, sentence))
-            }
+        let parent = Terms::of(self, parent);
+        match chain::refusal((change.grant.id, &child), (id, &parent)) {
+            Some(sentence) => Err(Refused::denial(Denial::Attenuation, sentence)),
             None => Ok(()),
         }
     }

@@ -143,27 +143,27 @@ fn each_dimension_is_named() {
     );
     assert_eq!(
         child(|child| child.scope = "ab"),
-        "grant `c` is wider than its parent `p` in scope"
+        "grant `c` is wider than its parent `p` in scope, at most `a`"
     );
     assert_eq!(
         child(|child| child.rights = 3),
-        "grant `c` is wider than its parent `p` in rights"
+        "grant `c` is wider than its parent `p` in rights, at most read, delegate"
     );
     assert_eq!(
         child(|child| child.confidence = 500_001),
-        "grant `c` is wider than its parent `p` in confidence"
+        "grant `c` is wider than its parent `p` in confidence, at most 500000"
     );
     assert_eq!(
         child(|child| child.expires_at = 0),
-        "grant `c` is wider than its parent `p` in expiry"
+        "grant `c` is wider than its parent `p` in expiry, at most 5000"
     );
     assert_eq!(
         child(|child| child.epoch = 1),
-        "grant `c` is wider than its parent `p` in epoch"
+        "grant `c` is wider than its parent `p` in epoch, at most 0"
     );
     assert_eq!(
         child(|child| child.cross_domain = true),
-        "grant `c` is wider than its parent `p` in trust domains"
+        "grant `c` is wider than its parent `p` in trust domains, at most its own"
     );
 }
 
