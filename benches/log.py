@@ -3,7 +3,9 @@
 Ours: tasks that each wait for their record, through the log writer's mailbox; hash chain, tree and
 a signed checkpoint in each group commit. SQLite: threads with a connection each, WAL,
 `synchronous=FULL`, one insert a commit, no signature. Bare: one `write` and one `fsync`, of a
-record, or of 256 (then a figure is of all of them).
+record, or of 256 (then a figure is of all of them). Bare loop: as many tasks as writers, which
+hand a finished line to one thread and wait; nothing is made of it, hashed or signed, so no log that
+answers tasks of an event loop can be faster.
 All write the same bytes to the same disk: `--folder` says where, and must be no memory file system.
 """
 
@@ -25,10 +27,13 @@ from threading import Barrier
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.lowlevel
+import anyio.to_thread
 
 from authgate_async.actors.log_writer import LogWriter
 from authgate_async.actors.recording import record
 from authgate_async.actors.supervision import supervise
+from authgate_async.actors.waiter import waiters
 from authgate_async.backends import make_kernel
 from authgate_async.log.lines import FIRST, make_line
 from authgate_async.log.records import FORMAT, LogOpened, Refusal, encode_record
@@ -38,6 +43,8 @@ from benches.table import Row, Subject, arguments, measure, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from authgate_async.actors.waiter import Waiter
 
 WRITERS = (1, 16, 256)
 RECORDS = 2_048
@@ -150,6 +157,45 @@ def bare(folder: Path, lines: int = 1) -> Measured:
     return statistics.fmean(waits), _p99(waits)
 
 
+def bare_loop(folder: Path, writers: int) -> Measured:
+    """Have a thread write and sync the lines of all tasks that wait, and wake them."""
+    return anyio.run(_bare_loop, folder, writers)
+
+
+async def _bare_loop(folder: Path, writers: int) -> Measured:
+    waits: list[float] = []
+    waiter = waiters()
+    waiting: list[Waiter] = []
+
+    async def write() -> None:
+        for _ in range(count(writers)):
+            began = time.perf_counter()
+            mine = waiter()
+            waiting.append(mine)
+            await mine
+            waits.append(time.perf_counter() - began)
+
+    with tempfile.TemporaryFile(dir=folder) as file:
+        began = time.perf_counter()
+        async with anyio.create_task_group() as group:
+            for _ in range(writers):
+                group.start_soon(write)
+            for _ in range(count(writers)):
+                while len(waiting) < writers:
+                    await anyio.lowlevel.checkpoint()
+                await anyio.to_thread.run_sync(_sync, file.fileno(), _LINE * writers)
+                for done in waiting:
+                    done.set_result(None)
+                waiting.clear()
+        seconds = time.perf_counter() - began
+    return seconds / len(waits), _p99(waits)
+
+
+def _sync(descriptor: int, lines: bytes) -> None:
+    os.write(descriptor, lines)
+    os.fsync(descriptor)
+
+
 def _p99(waits: Sequence[float]) -> float:
     return sorted(waits)[len(waits) * 99 // 100]
 
@@ -177,6 +223,7 @@ def _subjects(folder: Path) -> list[Subject]:
         )
     for writers in WRITERS:
         runs[f"SQLite, {writers}"] = ("sqlite3", Waits(partial(sqlite, folder, writers)))
+    runs[f"bare loop, {WRITERS[-1]}"] = ("os", Waits(partial(bare_loop, folder, WRITERS[-1])))
     runs["write and fsync, 1"] = ("os", Waits(partial(bare, folder)))
     runs["write and fsync, 256 lines"] = ("os", Waits(partial(bare, folder, WRITERS[-1])))
     return [
@@ -195,8 +242,11 @@ def _ratios(rows: Sequence[Row]) -> dict[str, float]:
     }
     # Less is better in these: what the unluckiest of 256 writers wait, in `fsync`s of a line by
     # itself, and like with like, in the percentile of those that sync as much as a group commit.
+    # The bare loop says how low the first could be on this machine and disk.
     p99 = medians[f"authgate_async, {WRITERS[-1]}, p99"]
+    loop = medians[f"bare loop, {WRITERS[-1]}, p99"]
     return ratios | {
+        "bare_loop_p99_vs_fsync": loop / medians["write and fsync, 1"],
         "p99_vs_fsync": p99 / medians["write and fsync, 1"],
         "p99_vs_group_fsync_p99": p99 / medians["write and fsync, 256 lines, p99"],
     }
@@ -205,6 +255,7 @@ def _ratios(rows: Sequence[Row]) -> dict[str, float]:
 def _versioned(row: Row) -> Row:
     """Name the version of what is in no package."""
     versions = {"SQLite": sqlite3.sqlite_version, "write and fsync": sys.platform}
+    versions["bare loop"] = sys.platform
     return replace(row, version=versions.get(row.name.partition(",")[0], row.version))
 
 
