@@ -10,7 +10,7 @@ demo: setup
 test:
 	bash .ci/run
 
-# Hours of what `test` does for minutes; MINUTES is for comparing at random alone.
+# Hours of what `test` does for minutes; MINUTES is for comparing at random and for fuzzing each target.
 verify: setup
 	bash .ci/verify $(MINUTES)
 

@@ -1,5 +1,6 @@
 //! Delegation only narrows, in every dimension, along any chain.
 
+use authgate_kernel::codec::MAX_INT;
 use authgate_kernel::wire::Grant;
 use proptest::prelude::*;
 
@@ -18,6 +19,7 @@ struct Link {
     expires_at: u64,
     epoch: u64,
     cross_domain: bool,
+    limits: [u64; 4],
 }
 
 fn link() -> impl Strategy<Value = Link> {
@@ -30,9 +32,11 @@ fn link() -> impl Strategy<Value = Link> {
         expiries,
         0..3_u64,
         any::<bool>(),
+        // Mostly none, so that the other dimensions decide too.
+        [0, 1, 2, 3].map(|_| prop::sample::select(vec![5, 6, MAX_INT, MAX_INT, MAX_INT])),
     )
         .prop_map(
-            |(holder, scope, rights, confidence, expires_at, epoch, cross_domain)| Link {
+            |(holder, scope, rights, confidence, expires_at, epoch, cross_domain, limits)| Link {
                 holder,
                 scope,
                 rights,
@@ -40,6 +44,7 @@ fn link() -> impl Strategy<Value = Link> {
                 expires_at,
                 epoch,
                 cross_domain,
+                limits,
             },
         )
 }
@@ -53,6 +58,10 @@ impl Link {
             epoch: self.epoch,
             parent,
             cross_domain: self.cross_domain,
+            max_calls: self.limits[0],
+            max_wall_us: self.limits[1],
+            max_output_bytes: self.limits[2],
+            max_cost: self.limits[3],
             ..grant(id, HOLDERS[self.holder], SCOPES[self.scope])
         }
     }
@@ -71,6 +80,11 @@ impl Link {
             && lasts(self) <= lasts(parent)
             && self.epoch <= parent.epoch
             && (parent.cross_domain || !self.cross_domain)
+            && self
+                .limits
+                .iter()
+                .zip(parent.limits)
+                .all(|(own, above)| *own <= above)
             && parent.rights & 8 != 0
     }
 }
