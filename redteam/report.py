@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from authgate_async.cli.output import table
+from authgate_async.cli.output import print_text, table
+from authgate_async.policy.problems import escape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,10 +70,6 @@ def show(title: str, tallies: Sequence[Tally], trials: Sequence[Trial]) -> None:
     if trials:
         rows = [(each.category, each.runtime, "yes" if each.caught else "NO") for each in trials]
         table(f"{title}, broken", TRIALS, rows, stderr=False)
-    findings = [
-        (each.engineer, each.became, each.evidence, "; ".join(each.plan))
-        for tally in tallies
-        for each in tally.findings
-    ]
-    if findings:
-        table("findings", ("engineer", "became", "evidence", "tried"), findings, stderr=False)
+    for finding in (each for tally in tallies for each in tally.findings):
+        print_text(f"{finding.engineer}, {finding.became}: {escape(finding.evidence)}")
+        print_text(f"  it had tried: {escape('; '.join(finding.plan))}")

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import msgspec
 
 from authgate_async import assembly, backends
-from authgate_async.reference import rules
-from authgate_async.reference.permit import sign_batch
+from authgate_async.reference import chain, changes, registry, rules
+from authgate_async.reference.approvals import Approvals
+from authgate_async.reference.budget import Ledger
+from authgate_async.reference.permit import _Spent, sign_batch
+from authgate_async.reference.registry import Registry
 from authgate_async.reference.signing import Signer
 from authgate_async.wire import SignedVerdict, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-__all__ = ["believes_every_proof", "knows_nobody_by_kind", "permits_everything"]
+__all__ = [
+    "believes_every_proof",
+    "counts_nothing",
+    "covers_what_begins_alike",
+    "forgets_approvals_are_used",
+    "forgets_epochs",
+    "forgets_permits_are_used",
+    "forgets_revocations",
+    "judges_no_arguments",
+    "knows_nobody_by_kind",
+    "lets_delegations_widen",
+    "permits_everything",
+]
 
 _signed = msgspec.msgpack.Decoder(tuple[SignedVerdict, ...]).decode
 _verdict = msgspec.msgpack.Decoder(Verdict).decode
@@ -57,3 +74,52 @@ def knows_nobody_by_kind() -> AbstractContextManager[object]:
 def believes_every_proof() -> AbstractContextManager[object]:
     """Leave out the check of signatures: any proof will do."""
     return mock.patch.object(rules, "verifies", return_value=True)
+
+
+def forgets_revocations() -> AbstractContextManager[object]:
+    """Leave out that a revoked grant is gone."""
+    return mock.patch.object(Registry, "revoke")
+
+
+def forgets_epochs() -> AbstractContextManager[object]:
+    """Leave out that a grant of an epoch before its holder's is stale."""
+    return mock.patch.object(Registry, "epoch_of", return_value=0)
+
+
+def covers_what_begins_alike() -> AbstractContextManager[object]:
+    """Compare scopes as texts: `a/b` covers `a/bc`."""
+
+    def covering(scope: str) -> list[str]:
+        return [scope[:end] for end in range(len(scope) + 1)]
+
+    return mock.patch.object(registry, "covering", covering)
+
+
+@contextmanager
+def lets_delegations_widen() -> Iterator[None]:
+    """Leave out that a grant which is handed on only narrows, at both places."""
+    with (
+        mock.patch.object(chain, "narrows", return_value=()),
+        mock.patch.object(changes, "narrows", return_value=()),
+    ):
+        yield
+
+
+def counts_nothing() -> AbstractContextManager[object]:
+    """Leave out what is used of budgets."""
+    return mock.patch.object(Ledger, "lacking", return_value=[])
+
+
+def judges_no_arguments() -> AbstractContextManager[object]:
+    """Leave out the constraints on arguments."""
+    return mock.patch.object(rules, "forbidden", return_value=[])
+
+
+def forgets_permits_are_used() -> AbstractContextManager[object]:
+    """Leave out that a permit is good once."""
+    return mock.patch.object(_Spent, "spend", return_value=True)
+
+
+def forgets_approvals_are_used() -> AbstractContextManager[object]:
+    """Leave out that an approval serves one permit."""
+    return mock.patch.object(Approvals, "spend")

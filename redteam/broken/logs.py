@@ -1,0 +1,66 @@
+"""Logs and verifiers that believe what they should check.
+
+In each the quick reader is off, since it checks by itself; the slow one has one function replaced.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+from unittest import mock
+
+from authgate_async.log import growth, reading, scanning
+from authgate_async.log.growth import End
+from authgate_async.log.lines import Fault, Line
+from authgate_async.log.notes import read_note
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["follows_anything", "skips_every_signature", "skips_the_sums"]
+
+_OF_A_LINE = b'{"index":'
+
+
+@contextmanager
+def follows_anything() -> Iterator[None]:
+    """Leave out that a line follows the one before it, and that a checkpoint is over them all."""
+    with _slow_reader() as patched:
+        patched.enter_context(mock.patch.object(End, "check_place"))
+        patched.enter_context(mock.patch.object(End, "check_root"))
+        yield
+
+
+@contextmanager
+def skips_the_sums() -> Iterator[None]:
+    """Leave out that a line is true to its own sum."""
+    with _slow_reader() as patched:
+        patched.enter_context(mock.patch.object(reading, "read_line", _believed))
+        yield
+
+
+@contextmanager
+def skips_every_signature() -> Iterator[None]:
+    """Leave out that checkpoints are signed."""
+    with _slow_reader() as patched:
+        unchecked = mock.patch.object(growth, "check_note", lambda note, _: read_note(note))
+        patched.enter_context(unchecked)
+        yield
+
+
+@contextmanager
+def _slow_reader() -> Iterator[ExitStack]:
+    with ExitStack() as patched:
+        patched.enter_context(mock.patch.object(scanning, "scanner", return_value=None))
+        yield patched
+
+
+def _believed(raw: bytes) -> Line:
+    """Take a line apart as `read_line` does, and believe its sum."""
+    head, _, rest = raw.partition(b',"record":')
+    record, _, tail = rest.rpartition(b',"sum":"')
+    index, _, prev = head.removeprefix(_OF_A_LINE).partition(b',"prev":"')
+    try:
+        return Line(int(index), prev[:64].decode(), record, tail[:64].decode())
+    except ValueError:
+        raise Fault("the line has not the form of a record") from None
