@@ -30,8 +30,8 @@ LOCK_NAME = "lock"
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _PRIVATE_FILE = 0o600
-_KEPT = 2
-"""Descriptors that are always held: that of the lock and that of the file."""
+_KEPT = 3
+"""Descriptors that are always held: those of the lock, the folder and the file."""
 _MOVE = "move it away, or name another folder for the log"
 _MEND = "see that the folder can be written and that its disk has space"
 
@@ -56,6 +56,8 @@ class Storage:
         self.first = self.size = 0
         try:
             self._lock()
+            self._place = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._descriptors.append(self._place)
             self.first, dropped = self._last_file()
             self._file = self._open(name_of(self.first), os.O_APPEND)
             self.cut_bytes = dropped + self._cut()
@@ -227,13 +229,20 @@ class Storage:
         return line.number + 1, line.sum
 
     def _check_untouched(self) -> None:
-        found = os.fstat(self._file)
-        if found.st_size != self.size or not found.st_nlink:
+        if os.fstat(self._file).st_size != self.size or not self._is_in_its_place():
             self._broken = (
-                f"the log {self._folder} was changed or deleted by somebody else while open; keep "
-                "others away from it, check it with `authgate audit verify`, and restart"
+                f"the log {self._folder} was changed, moved or deleted by somebody else while "
+                "open; keep others away from it, check it with `authgate audit verify`, and restart"
             )
             raise LogUnavailableError(self._broken)
+
+    def _is_in_its_place(self) -> bool:
+        """Whether the name still leads to the file: what is written into another is not the log."""
+        try:
+            there = os.stat(name_of(self.first), dir_fd=self._place, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(there, os.fstat(self._file))
 
     def _roll_back(self) -> None:
         """Cut what a write left behind; what was acknowledged lies before it and is on the disk."""

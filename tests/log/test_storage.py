@@ -289,11 +289,11 @@ def test_an_interrupted_append_leaves_no_trace(
     assert (verify(tmp_path).bad, verify(tmp_path).sealed) == (None, True)
 
 
-@pytest.mark.parametrize("meddle", ["longer", "shorter", "deleted"])
+@pytest.mark.parametrize("meddle", ["longer", "shorter", "deleted", "moved", "replaced"])
 def test_a_file_that_somebody_else_changed_takes_nothing(
     scribe: Scribe, tmp_path: Path, meddle: str
 ) -> None:
-    """A record is not acknowledged into a file that was changed or deleted, and nothing is cut."""
+    """Nothing is acknowledged in a file that was changed, moved or deleted, and nothing is cut."""
     log = LogFile.open(tmp_path, "os")
     log.append([scribe.opened(), scribe.refusal()])
     file = tmp_path / "log.jsonl"
@@ -301,10 +301,12 @@ def test_a_file_that_somebody_else_changed_takes_nothing(
         "longer": lambda: put(file, b"x"),
         "shorter": lambda: os.truncate(file, 10),
         "deleted": file.unlink,
+        "moved": lambda: file.rename(tmp_path / "log-1.jsonl"),
+        "replaced": lambda: shutil.copy(file, tmp_path / "copy").replace(file),
     }[meddle]()
     before = file.read_bytes() if file.exists() else b""
     for _ in range(2):
-        with pytest.raises(LogUnavailableError, match="changed or deleted by somebody else"):
+        with pytest.raises(LogUnavailableError, match="changed, moved or deleted by somebody else"):
             log.append([scribe.refusal()])
     assert (file.read_bytes() if file.exists() else b"") == before
     log.close()
