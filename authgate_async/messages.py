@@ -18,7 +18,7 @@ log writer          `Append`       `Appended`
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -37,6 +37,7 @@ __all__ = [
     "Decided",
     "Execute",
     "Finished",
+    "Forgo",
     "GateMessage",
     "Pending",
     "Plan",
@@ -95,6 +96,7 @@ class Decided(_Message, frozen=True):
     """The recorded decision. `permit` is empty for a denial; `args` is what it is bound to.
 
     `opened` says whether the run's opening is in the log. `salt` is that of their digest, or empty.
+    `nonce` is the permit's.
     """
 
     action_id: str
@@ -105,6 +107,7 @@ class Decided(_Message, frozen=True):
     warnings: tuple[str, ...] = ()
     opened: bool = True
     salt: bytes = b""
+    nonce: bytes = b""
 
 
 class Apply(_Message, frozen=True, tag="apply"):
@@ -118,6 +121,12 @@ class Applied(_Message, frozen=True):
     """What became of each change, in order."""
 
     results: tuple[Changed, ...]
+
+
+class Forgo(_Message, frozen=True, tag="forgo"):
+    """Give up a permit, by its nonce; what a call of it holds that runs is left to that call."""
+
+    nonce: Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
 
 
 class Pending(_Message, frozen=True, tag="pending"):
@@ -177,5 +186,5 @@ class Appended(_Message, frozen=True):
     problems: tuple[str, ...]
 
 
-GateMessage = Propose | Apply | Pending
+GateMessage = Propose | Apply | Forgo | Pending
 SupervisorMessage = Execute | Settle

@@ -20,6 +20,7 @@ from authgate_async.messages import (
     Decided,
     Execute,
     Finished,
+    Forgo,
     Plan,
     PlanRequest,
     Propose,
@@ -186,10 +187,10 @@ class RunDriver:
         )
         # Thousands may wait for their calls: hold on to none of the bytes that are theirs by then.
         action_id, warnings = decided.action_id, decided.warnings
+        run.executing = decided.nonce
         del proposal, decided
-        run.executing = True
         finished = await execution
-        run.executing = False
+        run.executing = b""
         return run.finished(step, action_id, warnings, finished)
 
     def _proven(self, proposal: Propose, sign: Sign) -> Propose:
@@ -209,6 +210,9 @@ class RunDriver:
             # Nobody waits for the call any more, so it is being ended: its outcome comes first.
             with suppress(AuthgateError):
                 await self._supervisor.ask(Settle(run.id), Settled, timeout=self._timeouts.record)
+            # It may never have got there.
+            with suppress(AuthgateError), anyio.move_on_after(self._timeouts.record):
+                await self._gate.tell(Forgo(run.executing))
         closing = RunClosed(run=run.id, status=run.status, time=self._now())
         group = (closing,) if run.opening is None else (run.opening, closing)
         (problem,) = await record(self._log, (group,), timeout=self._timeouts.record)
@@ -254,7 +258,8 @@ class Run:
         self.error = ""
         self.told = ""
         """What the operator is told in the place of `error`."""
-        self.executing = False
+        self.executing = b""
+        """The nonce of the permit of the call that is under way; empty if none is."""
         self.proposing = False
         self.opening: RunOpened | None = opening
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
     from authgate_async import RunResult, Tool
+    from authgate_async.wire import Grant
     from redteam.engineers import Setting
 
 __all__ = ["OWNER", "Stage", "open_stage", "temporary"]
@@ -90,6 +91,7 @@ async def open_stage(
     *,
     resources: Iterable[Resource] = (),
     principals: Iterable[Principal] = (),
+    grants: Iterable[Grant] = (),
     **options: Any,
 ) -> AsyncIterator[Stage]:
     """Open a runtime with these tools and no others, and close it, its log valid and sealed.
@@ -102,6 +104,7 @@ async def open_stage(
         policy = Policy(
             principals=(Principal(OWNER, "human"), *principals),
             resources=(Resource("board", "marks", path=str(folder / "board")), *resources),
+            grants=tuple(grants),
             tools=(),
             limits=RunLimits(tool=Limits(wall_ms=WALL_MS, cpu_seconds=CPU_SECONDS)),
         )

@@ -94,7 +94,10 @@ class Envelope(msgspec.Struct, Generic[M], eq=False):
         self._settle(b"")
 
     def on_abandoned(self, call: Callable[[], object]) -> None:
-        """Call this once the asker has gone (now, if it has): the place to cancel a scope."""
+        """Call this once the asker has gone (now, if it has): the place to cancel a scope.
+
+        It has also gone if it was given an answer and left before it read it.
+        """
         if self._gone:
             call()
         else:
@@ -161,11 +164,11 @@ class Envelope(msgspec.Struct, Generic[M], eq=False):
             wake.set_result(None)
 
     def abandon(self) -> None:
-        """Let go of the asker's end; does nothing if the other end is settled."""
-        if not self.live:
+        """Let go of the asker's end, whose answer, if there is one, reaches nobody."""
+        if self._gone:
             return
         self._gone = True
-        if self._holder.withdraw(self):
+        if not self._settled and self._holder.withdraw(self):
             self._settled = True
         elif self._when_gone is not None:
             self._when_gone()

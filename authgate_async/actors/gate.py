@@ -7,6 +7,7 @@ in a worker thread; while one batch waits for the disk the next is decided.
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import msgspec
@@ -21,7 +22,16 @@ from authgate_async.errors import ArgumentError, LogUnavailableError
 from authgate_async.log.entries import asked_of, change_of, intent_of
 from authgate_async.log.records import ApprovalAsked, Intent, Rejected
 from authgate_async.log.sealing import Place
-from authgate_async.messages import Applied, Apply, Decided, Pending, Propose, Waits, Withdraw
+from authgate_async.messages import (
+    Applied,
+    Apply,
+    Decided,
+    Forgo,
+    Pending,
+    Propose,
+    Waits,
+    Withdraw,
+)
 from authgate_async.wire import (
     Action,
     Approve,
@@ -30,6 +40,7 @@ from authgate_async.wire import (
     Enrol,
     Own,
     Register,
+    Settlement,
     SignedVerdict,
     Verdict,
 )
@@ -135,6 +146,7 @@ class Gate:
         self._threads = CapacityLimiter(IN_FLIGHT)
         self._waiting = Waiting(approval_seconds)
         self._doubtful: dict[Call, None] = {}
+        self._unused: list[bytes] = []
 
     async def run(self, inbox: Inbox[GateMessage]) -> None:
         """Serve until the mailbox is drained."""
@@ -148,6 +160,10 @@ class Gate:
                         continue
                     if isinstance(envelope.message, Pending):
                         envelope.reply(Waits(self._waiting.shown()))
+                        continue
+                    if isinstance(envelope.message, Forgo):
+                        self._unused.append(envelope.message.nonce)
+                        envelope.done()
                         continue
                     # A change stands in the log after what was decided without it, and before
                     # what is decided with it.
@@ -188,6 +204,9 @@ class Gate:
 
     def _decision(self, one: _Asked, signed: SignedVerdict, verdict: Verdict) -> _Answer:
         step = one.envelope.message
+        if verdict.permitted:
+            # What it reserves is given back before the next decision if it reaches nobody.
+            one.envelope.on_abandoned(partial(self._unused.append, verdict.nonce))
         args, sealed = self._recorded_args("intent", one, verdict)
         record = intent_of(
             signed, verdict, run=step.run, seq=step.seq, args=args, sealed_args=sealed
@@ -252,10 +271,11 @@ class Gate:
         if not asked:
             return []
         actions = _encode([one.action for one in asked])
+        unused = [Settlement(nonce, redeemed=False, started=False) for nonce in self._unused]
+        self._unused.clear()
+        decide = partial(_decide, self._kernel, unused, actions)
         return _signed(
-            await to_thread.run_sync(
-                self._kernel.decide, actions, self._now(), os.urandom(32), limiter=self._threads
-            )
+            await to_thread.run_sync(decide, self._now(), os.urandom(32), limiter=self._threads)
         )
 
     async def _answer(self, answers: list[_Answer]) -> None:
@@ -272,6 +292,8 @@ class Gate:
                 if not self._waiting.take(answer.waits):
                     continue
             if problem:
+                if decided.nonce:
+                    self._unused.append(decided.nonce)
                 decided = _unrecorded(decided.action_id, problem, opened=answer.asked)
             answer.envelope.reply(decided)
             if not decided.permit:
@@ -378,6 +400,14 @@ class Gate:
         return problem
 
 
+def _decide(
+    kernel: Kernel, unused: list[Settlement], actions: bytes, now: int, entropy: bytes
+) -> bytes:
+    if unused:
+        kernel.settle(_encode(unused))
+    return kernel.decide(actions, now, entropy)
+
+
 def _rejection(step: Propose, record: Rejected) -> Decided:
     return Decided(_id_of(step), codes=(record.code,), sentences=(record.sentence,))
 
@@ -391,6 +421,7 @@ def _decided(one: _Asked, signed: SignedVerdict, verdict: Verdict) -> Decided:
         sentences=tuple([sentence for _, sentence in verdict.violations]),
         warnings=tuple([code for code, _ in verdict.warnings]),
         salt=one.action.salt,
+        nonce=verdict.nonce if verdict.permitted else b"",
     )
 
 

@@ -29,10 +29,12 @@ __all__ = [
     "forgets_epochs",
     "forgets_permits_are_used",
     "forgets_revocations",
+    "gives_back_all",
     "judges_no_arguments",
     "knows_nobody_by_kind",
     "lets_delegations_widen",
     "permits_everything",
+    "walks_one_link",
 ]
 
 _signed = msgspec.msgpack.Decoder(tuple[SignedVerdict, ...]).decode
@@ -123,3 +125,15 @@ def forgets_permits_are_used() -> AbstractContextManager[object]:
 def forgets_approvals_are_used() -> AbstractContextManager[object]:
     """Leave out that an approval serves one permit."""
     return mock.patch.object(Approvals, "spend")
+
+
+def walks_one_link() -> AbstractContextManager[object]:
+    """Leave out all of a chain but the grant itself, at a decision."""
+    return mock.patch.object(rules, "walk", lambda _, grant, *__: chain.Chain([grant], []))
+
+
+def gives_back_all() -> AbstractContextManager[object]:
+    """Leave out what a call has used when it is over."""
+    settle = Ledger._settle
+    nothing = (0,) * 4
+    return mock.patch.object(Ledger, "_settle", lambda self, nonce, _: settle(self, nonce, nothing))

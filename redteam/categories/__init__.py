@@ -1,6 +1,15 @@
 """The categories, in the order of the table."""
 
-from redteam.categories import audit, calculator, capability, identity, replay, revocation
+from redteam.categories import (
+    audit,
+    budgets,
+    calculator,
+    capability,
+    delegation,
+    identity,
+    replay,
+    revocation,
+)
 
 __all__ = ["CATEGORIES"]
 
@@ -11,4 +20,6 @@ CATEGORIES = (
     audit.CATEGORY,
     replay.CATEGORY,
     identity.CATEGORY,
+    delegation.CATEGORY,
+    budgets.CATEGORY,
 )

@@ -5,22 +5,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from authgate_async import Task, tool
-from authgate_async.errors import RefusedError, UsageError
+from authgate_async.errors import LogUnavailableError, RefusedError, UsageError
 from authgate_async.launchers.protocol import Limits
+from authgate_async.log.storage import Storage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
+
+    from authgate_async.actors.reference import Ref
 
 BEGAN: list[anyio.Event] = []
+SAID: list[str] = []
 SMALL = Limits(wall_ms=60_000, result_bytes=100, stdout_bytes=0, stderr_bytes=0)
 
 
 @tool(resource="compute:paid", right="execute", level="inline", limits=SMALL, cost=4)
 async def say(text: str) -> str:
     """Give the text back, at a price."""
+    SAID.append(text)
     return text
 
 
@@ -114,6 +121,86 @@ async def test_a_call_that_is_cancelled_gives_back_what_it_did_not_use(
     assert "of 119000000 microseconds of wall time left" in meanwhile.steps[0].sentences[0]
     assert [run.status for run in after] == ["done", "denied"]
     assert "has 0 of 2 calls left" in after[1].steps[0].sentences[0]
+
+
+async def test_a_call_that_is_cancelled_before_it_starts_holds_nothing(
+    runtime: Callable[..., Any],
+) -> None:
+    """Whether it is being decided, decided and not read, or on its way to its place."""
+    async with runtime(tools=TOOLS) as rt:
+        for turns in range(120):
+            grant = await rt.grant("machine:bot", "execute", "compute:paid", budget={"calls": 1})
+            SAID.clear()
+            async with anyio.create_task_group() as group:
+                group.start_soon(rt.run, _say("first"))
+                for _ in range(turns):
+                    await anyio.lowlevel.checkpoint()
+                group.cancel_scope.cancel()
+            for _ in range(
+                50
+            ):  # a decision under way when it was cancelled may come to its end first
+                if SAID:
+                    break
+                await rt.run(_say("second"))
+            await rt.revoke(grant)
+            assert SAID in (["first"], ["second"]), turns
+
+
+async def test_a_call_that_is_cancelled_in_the_mailbox_holds_nothing(
+    runtime: Callable[..., Any],
+) -> None:
+    """The supervisor has no place and no hand free; it never hears of the call."""
+    began = BEGAN[:] = [anyio.Event()]
+    SAID.clear()
+    hanging = Task(agent="bot", steps=({"tool": "hang", "args": {}},))
+    async with runtime(tools=TOOLS, max_calls=1) as rt, anyio.create_task_group() as group:
+        await rt.grant("machine:bot", "execute", "compute:paid", budget={"calls": 3})
+        group.start_soon(rt.run, hanging)
+        await began[0].wait()
+        group.start_soon(rt.run, _say("waits for the place"))
+        async with anyio.create_task_group() as third:
+            third.start_soon(rt.run, _say("is in the mailbox"))
+            supervisor = rt._required().supervisor
+            while supervisor.stats().depth == 0:
+                await anyio.lowlevel.checkpoint()
+            third.cancel_scope.cancel()
+        for _ in range(10):
+            with anyio.CancelScope() as fourth:
+                group.start_soon(_until, supervisor, fourth)
+                result = await rt.run(_say("has what the third gave up"))
+            if fourth.cancelled_caught:
+                break
+            assert result.status == "denied"
+        assert fourth.cancelled_caught, result
+        group.cancel_scope.cancel()
+
+
+async def _until(actor: Ref[Any], scope: anyio.CancelScope) -> None:
+    """Cancel when something is in the actor's mailbox, or this has gone on for a while."""
+    for _ in range(2_000):
+        if actor.stats().depth:
+            scope.cancel()
+            return
+        await anyio.lowlevel.checkpoint()
+
+
+async def test_a_decision_that_cannot_be_recorded_holds_nothing(
+    runtime: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The disk is full for a moment; the one call that there is a budget for is still there."""
+    async with runtime(tools=TOOLS, log=tmp_path / "log") as rt:
+        await rt.grant("machine:bot", "execute", "compute:paid", budget={"calls": 1})
+        with monkeypatch.context() as full:
+            full.setattr(Storage, "write", _no_room)
+            first = await rt.run(_say())
+        after = await rt.run(_say())
+
+    assert first.steps[0].codes == ("log_unavailable",)
+    assert after.status == "done"
+
+
+def _no_room(*_: object) -> None:
+    raise LogUnavailableError("no room")
 
 
 async def test_a_call_that_is_cancelled_is_charged_for_its_time(
