@@ -136,7 +136,9 @@ mod tests {
         let mut seals = Seals::new(RandomState::with_seeds(1, 2, 3, 4));
         for size in 0..2_000 {
             seals.insert(bogus(size));
-            seals.insert(bogus(size));
+            if size % 2 == 0 {
+                seals.insert(bogus(size));
+            }
         }
         assert_eq!((seals.known.len(), seals.order.len()), (1_024, 1_024));
         assert!(seals.contains(&bogus(976)) && !seals.contains(&bogus(975)));

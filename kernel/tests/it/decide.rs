@@ -363,3 +363,14 @@ proptest! {
         });
     }
 }
+
+#[test]
+fn arguments_may_have_65536_bytes() {
+    let world = World::with(&[grant("g", "bot", "")]);
+    let args = vec![b' '; 65_536];
+    let full = Action {
+        args: &args,
+        ..action("a", READ)
+    };
+    assert!(world.permits(&full));
+}

@@ -85,6 +85,27 @@ fn a_longer_header_than_needed_is_an_error() {
     assert!(table.iter().all(|bytes| request(bytes).is_err()));
 }
 
+/// The shorter forms stand in `tests/vectors`.
+#[test]
+fn the_longest_of_a_form_may_not_be_in_the_next() {
+    let most = 0xffff_usize;
+    let text = [b"\x94\xdb\0\0\xff\xff".to_vec(), vec![b'f'; most]].concat();
+    let text = [text, b"\xa1n\xa0\x01".to_vec()].concat();
+    assert!(request(&text).is_err());
+    let bytes = [b"\x91\xc6\0\0\xff\xff".to_vec(), vec![0; most]].concat();
+    assert!(decode::<Vec<&[u8]>>(&bytes).is_err());
+    let array = [b"\xdd\0\0\xff\xff".to_vec(), b"\xc4\0".repeat(most)].concat();
+    assert!(decode::<Vec<&[u8]>>(&array).is_err());
+}
+
+#[test]
+fn arrays_of_every_length_come_back() {
+    for length in [0, 15, 16, 65_535, 65_536] {
+        let empties: Vec<&[u8]> = vec![&[]; length];
+        assert_eq!(decode::<Vec<&[u8]>>(&encode(&empties)), Ok(empties));
+    }
+}
+
 #[test]
 fn a_claimed_length_costs_nothing() {
     let huge = b"\xdd\xff\xff\xff\xff";

@@ -25,7 +25,7 @@ from authgate_async.reference.approvals import LONGEST, approval_statement
 from authgate_async.reference.permit import instance_of
 from authgate_async.reference.rules import action_digest
 from authgate_async.reference.signing import Signer
-from authgate_async.wire import Action, AdvanceEpoch, Approve, Delegate, Enrol, Revoke
+from authgate_async.wire import Action, AdvanceEpoch, Approve, Delegate, Enrol, Register, Revoke
 
 ANN, EVE, ZOE = (Signer(bytes([number]) * 32) for number in (11, 12, 13))
 KEYS = {"ann": ANN, "eve": EVE, "zoe": ZOE}
@@ -167,6 +167,11 @@ CASES = [
            change((approval(nonce=b"m" * 16), "approval_expired"), now=END + 1),
            Changing(((approval(by="eve", expires_at=END + 9, nonce=b"e" * 16), ""),), END + 5),
            change((approval(), "approval_expired"))),
+    _under("what ended just now is not revived either", change(approval()),
+           change(approval(OTHER, expires_at=END + 9, nonce=b"m" * 16), now=END),
+           deny(act(), MISSING)),
+    _under("a nonce may come again when its approval has ended", change(approval()),
+           change(approval(expires_at=END + 9), now=END), permit(act(), now=END)),
     _refused("malformed: instance", approval(instance=b""), "malformed"),
     _refused("malformed: digest", approval(action_digest=b"d" * 31), "malformed"),
     _refused("malformed: approver", approval(approver=""), "malformed"),
@@ -184,6 +189,8 @@ CASES = [
     case("a grant with a malformed approver", SIGNERS,
          change((Delegate(changed_grant(CHILD, approvers=("ann", "")), "alice", "human"),
                  "malformed"))),
+    case("a grant with 16 approvers", SIGNERS,
+         change(Register(changed_grant(CHILD, parent="", approvers=("ann",) * 16)))),
     case("a grant with 17 approvers", SIGNERS,
          change((Delegate(changed_grant(CHILD, approvers=("ann",) * 17), "alice", "human"),
                  "malformed"))),

@@ -153,4 +153,9 @@ CASES = [
     _bad("65 constraints", *[_must("le", 1)] * 65),
     _bad("the second of two", _must("le", 1), _must("le", "1")),
     _bad("the word for other arguments", other_args="all"),
+    case(
+        "malformed: a bound, told before the id that is taken",
+        given(grant("g")),
+        change((Register(_limited(_must("le", "1"), "g")), "malformed")),
+    ),
 ]

@@ -258,4 +258,27 @@ CASES = [
         permit(act()),
         deny(act(ask("w")), SHORT),
     ),
+    case(
+        "a second permit of one nonce is held until its own end",
+        given(_limited(max_calls=2)),
+        permit(act()),
+        permit(act(), now=NOW + 1),
+        deny(act(), SHORT, now=NOW + TTL),
+        permit(act(), now=NOW + 1 + TTL),
+    ),
+    case(
+        "and given back at that, if both have the same",
+        given(_limited(max_calls=2)),
+        permit(act()),
+        permit(act()),
+        deny(act(), SHORT, now=NOW + TTL - 1),
+        permit(act(), now=NOW + TTL),
+    ),
+    case(
+        "a grant is charged once for two requests that rest on it",
+        given(_limited(max_calls=2)),
+        permit(act(ask(), ask(scope="a"))),
+        permit(act()),
+        deny(act(), SHORT),
+    ),
 ]

@@ -64,6 +64,20 @@ CASES = [
     _refused("an integer in a longer form", "decide",
              _encode([act(flags=1)]).replace(b"\x90\x01\x00\xc4\x00",
                                              b"\x90\xcc\x01\x00\xc4\x00")),
+    # The longest that still has a shorter form, of each form.
+    _refused("text of 31 bytes in the form for 32", "decide",
+             _encode([act(id="a" * 31)]).replace(b"\xbfa", b"\xd9\x1fa")),
+    _refused("text of 255 bytes in the form for 256", "decide",
+             _encode([act(id="a" * 255)]).replace(b"\xd9\xffa", b"\xda\x00\xffa")),
+    _refused("255 bytes in the form for 256", "decide",
+             _encode([act(args=b"a" * 255)]).replace(b"\xc4\xffa", b"\xc5\x00\xffa")),
+    _refused("an array of 15 in the form for 16", "decide",
+             _encode([act(governs_humans=("h",) * 15)]).replace(b"\x9f", b"\xdc\x00\x0f")),
+    *(_refused(f"{value} in the form for {value + 1}", "decide",
+               _encode([act(min_epoch=value)]).replace(
+                   b"\x90\x00" + _encode(value), b"\x90\x00" + longer + value.to_bytes(width)))
+      for value, longer, width in (
+          (0x7F, b"\xcc", 1), (0xFF, b"\xcd", 2), (0xFFFF, b"\xce", 4), (0xFFFF_FFFF, b"\xcf", 8))),
     _refused("an integer in a signed form", "decide",
              _encode([act(flags=1)]).replace(b"\x90\x01\x00\xc4\x00",
                                              b"\x90\xd0\x01\x00\xc4\x00")),

@@ -49,6 +49,7 @@ CASES = [
     _malformed("id is too long", id=LONG),
     _malformed("id is 129 characters of two bytes", id=WIDE + "é"),
     *(_malformed(f"id has U+{ord(c):04X}", id=f"a{c}b") for c in CONTROLS),
+    *(_malformed(f"id is U+{ord(c):04X}", id=c) for c in CONTROLS),
     case("U+0020, U+007E and U+00A0 are no control characters", given(grant()),
          permit(act(id="a \x7e\xa0"))),
     _malformed("actor is empty", actor=""),
