@@ -10,7 +10,7 @@ demo: setup
 test:
 	bash .ci/run
 
-# Hours of what `test` does for minutes; MINUTES is for comparing at random and for fuzzing each target.
+# Hours of what `test` does for minutes; MINUTES is for comparing at random, for fuzzing each target, and for mutants.
 verify: setup
 	bash .ci/verify $(MINUTES)
 
