@@ -184,6 +184,7 @@ class RunDriver:
             Execute(run.id, seq, agent, decided.permit, step.tool, decided.args, decided.salt),
             Finished,
             timeout=self._timeouts.execute,
+            untaken=run.was_not_taken,
         )
         # Thousands may wait for their calls: hold on to none of the bytes that are theirs by then.
         action_id, warnings = decided.action_id, decided.warnings
@@ -210,9 +211,10 @@ class RunDriver:
             # Nobody waits for the call any more, so it is being ended: its outcome comes first.
             with suppress(AuthgateError):
                 await self._supervisor.ask(Settle(run.id), Settled, timeout=self._timeouts.record)
-            # It may never have got there.
+        if nonce := run.executing or run.untaken:
+            # The call may not have started; if it did, this gives nothing back.
             with suppress(AuthgateError), anyio.move_on_after(self._timeouts.record):
-                await self._gate.tell(Forgo(run.executing))
+                await self._gate.tell(Forgo(nonce))
         closing = RunClosed(run=run.id, status=run.status, time=self._now())
         group = (closing,) if run.opening is None else (run.opening, closing)
         (problem,) = await record(self._log, (group,), timeout=self._timeouts.record)
@@ -246,6 +248,7 @@ class Run:
         "status",
         "task",
         "told",
+        "untaken",
     )
 
     def __init__(self, task: Task, kind: str, sign: Sign | None, opening: RunOpened) -> None:
@@ -260,8 +263,14 @@ class Run:
         """What the operator is told in the place of `error`."""
         self.executing = b""
         """The nonce of the permit of the call that is under way; empty if none is."""
+        self.untaken = b""
+        """That of a call that was cancelled before the supervisor heard of it."""
         self.proposing = False
         self.opening: RunOpened | None = opening
+
+    def was_not_taken(self) -> None:
+        """Note that the supervisor never heard of the call, so that nothing of it is under way."""
+        self.executing, self.untaken = b"", self.executing
 
     def end(self, status: Status, error: str = "") -> None:
         """Fix how the run ends."""

@@ -51,6 +51,7 @@ class Envelope(msgspec.Struct, Generic[M], eq=False):
     sent_at: float
     _wake: Waiter | None
     accepted: bool = False
+    withdrawn: bool = False
     _outcome: bytes | Failure = b""
     _settled: bool = False
     _gone: bool = False
@@ -169,7 +170,7 @@ class Envelope(msgspec.Struct, Generic[M], eq=False):
             return
         self._gone = True
         if not self._settled and self._holder.withdraw(self):
-            self._settled = True
+            self._settled = self.withdrawn = True
         elif self._when_gone is not None:
             self._when_gone()
 

@@ -107,11 +107,18 @@ class Ref(Generic[M]):
         if not envelope.accepted:
             envelope.outcome()
 
-    async def ask(self, message: M, answer: type[A], *, timeout: float) -> A:  # noqa: ASYNC109 - one task serves all
+    async def ask(
+        self,
+        message: M,
+        answer: type[A],
+        *,
+        timeout: float,  # noqa: ASYNC109 - one task serves all
+        untaken: Callable[[], object] | None = None,
+    ) -> A:
         """Send, and wait for an answer of this type for at most `timeout` seconds, room included.
 
         Cancelled or overdue, it withdraws the message if the actor has not taken it, and abandons
-        it otherwise.
+        it otherwise. `untaken` is called if it was withdrawn: the actor never saw it.
 
         Raises:
             AskTimeoutError: the deadline came first.
@@ -133,6 +140,8 @@ class Ref(Generic[M]):
             raise
         finally:
             self._deadlines.forget(envelope, timeout)
+            if envelope.withdrawn and untaken is not None:
+                untaken()
         data = envelope.outcome()
         try:
             decoded: A = decoder(answer)(data)
