@@ -15,6 +15,7 @@ import msgspec
 from authgate_async.actions import action_of, statement_of
 from authgate_async.actors.recording import record
 from authgate_async.errors import ArgumentError, AuthgateError, ClosedError
+from authgate_async.launchers.sentences import describe
 from authgate_async.log.records import RunClosed, RunOpened
 from authgate_async.messages import (
     Decided,
@@ -139,7 +140,7 @@ class RunDriver:
             run.end("interrupted", "the run was cancelled")
             raise
         except Exception as error:
-            run.end("failed", f"{type(error).__name__}: {error}")
+            run.end("failed", describe(error))
             run.told = type(error).__name__  # its words are not ours, and may be a key's
             raise
         finally:

@@ -10,6 +10,7 @@ import anyio
 from authgate_async.actors.crew import Crew
 from authgate_async.errors import PlanError
 from authgate_async.foreign import is_ours
+from authgate_async.launchers.sentences import describe
 from authgate_async.messages import Plan, PlanRequest
 from authgate_async.planners.parse import parse_plan
 
@@ -40,47 +41,53 @@ class PlannerActor:
         async with Crew(self._size, on_crash=self._crashed) as crew:
             while batch := await inbox.batch(BATCH):
                 for envelope in batch:
-                    raw = self._ask(envelope.message)
-                    if isawaitable(raw):
-                        handle = await crew.start(self._await, envelope, raw)
+                    plan, waits = self._ask(envelope.message)
+                    if waits is not None:
+                        handle = await crew.start(self._await, envelope, plan, waits)
                         envelope.on_abandoned(handle.cancel)
                     else:
-                        envelope.reply(_parsed(raw))
+                        envelope.reply(plan)
 
-    def _ask(self, request: PlanRequest) -> object:
-        """Return what the planner returns, or the task's own plan, which has no second part."""
+    def _ask(self, request: PlanRequest) -> tuple[Plan, Awaitable[object] | None]:
+        """Return the plan, and what has to be awaited for another one in its place, if anything.
+
+        A task's own plan has no second part.
+        """
         if request.task.steps is not None:
-            return () if request.results else request.task.steps
+            return _parsed(() if request.results else request.task.steps), None
         try:
-            return self._planner.plan(request.task, request.results)
+            raw = self._planner.plan(request.task, request.results)
+            if isawaitable(raw):
+                return Plan(error=f"the planner did not answer within {self._limit:g} s"), raw
+            return _parsed(raw), None
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - a planner is not trusted to behave
-            return _failed(error)
+            return _failed(error), None
 
-    async def _await(self, envelope: Envelope[PlanRequest], plan: Awaitable[object]) -> None:
+    async def _await(
+        self, envelope: Envelope[PlanRequest], plan: Plan, waits: Awaitable[object]
+    ) -> None:
         with envelope:
-            raw: object = Plan(error=f"the planner did not answer within {self._limit:g} s")
             with anyio.move_on_after(self._limit) as scope:
                 try:
-                    raw = await plan
+                    plan = _parsed(await waits)
                 except BaseException as error:
                     if is_ours(error, scope):
                         raise
-                    raw = _failed(error)
-            envelope.reply(_parsed(raw))
+                    plan = _failed(error)
+            envelope.reply(plan)
 
     def _crashed(self, error: Exception) -> None:
         self._oplog.error("planner bug", error=f"{type(error).__name__}: {error}")
 
 
 def _failed(error: BaseException) -> Plan:
-    return Plan(error=f"the planner failed: {type(error).__name__}: {error}")
+    return Plan(error=f"the planner failed: {describe(error)}")
 
 
 def _parsed(raw: object) -> Plan:
-    if isinstance(raw, Plan):
-        return raw
+    """Read what a planner said, whatever it is: a `Plan` of its own would be one nobody read."""
     try:
         steps: tuple[Step, ...] = parse_plan(raw)
     except PlanError as error:

@@ -18,9 +18,15 @@ def plain(text: str) -> str:
 
 def describe(error: BaseException) -> str:
     """Return `TypeName: message`, also for an exception whose message cannot be had."""
-    name = type(error).__name__
+    name: str = _name_of(type(error))
     try:
         message = str(error)
-    except Exception:  # noqa: BLE001 - a hostile __str__ is the tool's own failure, not ours
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - a hostile __str__ is the tool's own failure, not ours
         message = "its message cannot be read"
     return plain(f"{name}: {message[: SENTENCE_LIMIT + 1]}" if message else name)
+
+
+_name_of = type.__dict__["__name__"].__get__
+"""A metaclass may have a name of its own that raises."""

@@ -38,9 +38,30 @@ class Loud(Exception):  # noqa: N818
         return 7  # type: ignore[return-value] # noqa: PLE0307
 
 
+class Leaving(Exception):  # noqa: N818
+    """An exception that ends whoever asks it."""
+
+    def __str__(self) -> NoReturn:
+        raise SystemExit
+
+
+class Nameless(type):
+    """A kind of class that will not tell its name."""
+
+    @property
+    def __name__(cls) -> NoReturn:  # type: ignore[override]
+        raise RuntimeError
+
+
+class Masked(Exception, metaclass=Nameless):  # noqa: N818
+    """An exception whose type cannot be asked."""
+
+
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
+        (Leaving(), "Leaving: its message cannot be read"),
+        (Masked("x"), "Masked: x"),
         (ValueError("no"), "ValueError: no"),
         (ValueError(), "ValueError"),
         (ValueError("a\nb\x1b[0m\x00"), "ValueError: a\\nb\\x1b[0m\\x00"),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from authgate_async import Runtime, Task
+from authgate_async import Runtime, Step, Task
 from authgate_async.errors import ClosedError, RefusedError, TaskError, UsageError
+from authgate_async.messages import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -112,6 +113,17 @@ async def test_a_planner_observes_and_plans_again(runtime: Callable[..., Any]) -
     assert [s.value for s in result.steps] == ["a", "aa"]
 
 
+class Mute(Exception):  # noqa: N818
+    """An exception that cannot be shown."""
+
+    def __str__(self) -> NoReturn:
+        raise RuntimeError
+
+
+READ = Plan(tuple(Step("echo", {"text": "a"}) for _ in range(200)))
+"""What the planner actor makes of a plan that it has read."""
+
+
 class Broken:
     """Raises, or returns what is no plan."""
 
@@ -125,6 +137,17 @@ class Broken:
         return self.answer
 
 
+class Blunt(Broken):
+    """Does it at once."""
+
+    def plan(self, task: Task, results: Sequence[StepResult]) -> object:  # type: ignore[override] # noqa: ARG002
+        """Answer badly."""
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@pytest.mark.parametrize("kind", [Broken, Blunt])
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
@@ -133,17 +156,22 @@ class Broken:
         ([{"tool": 7}], "the plan is malformed"),
         ([{"tool": "echo", "args": [1]}], "the plan is malformed"),
         (None, "the plan is malformed"),
+        (READ, "the plan is malformed"),
+        (Mute(), "the planner failed: Mute: its message cannot be read"),
+        (RuntimeError("\x1b[2J" * 999), "the planner failed: RuntimeError: \\x1b[2J\\x1b[2J"),
     ],
 )
 async def test_a_planner_that_fails_fails_its_run(
-    runtime: Callable[..., Any], answer: object, words: str
+    runtime: Callable[..., Any], answer: object, words: str, kind: type[Broken]
 ) -> None:
-    """What a planner does wrong is told in the result, and nothing runs."""
-    async with runtime(planner=Broken(answer)) as rt:
-        result = await rt.run("anything", agent="bot")
+    """What a planner does wrong is told in the result, nothing runs, and it is asked again."""
+    async with runtime(planner=kind(answer)) as rt:
+        results = [await rt.run("anything", agent="bot") for _ in range(12)]
 
-    assert (result.status, result.steps) == ("failed", ())
-    assert words in result.error
+    for result in results:
+        assert (result.status, result.steps) == ("failed", ())
+        assert words in result.error
+        assert len(result.error) < 600
 
 
 async def test_authority_changes_in_the_middle(
