@@ -13,7 +13,15 @@ import pytest
 
 CLONE = Path(__file__).parents[1]
 SEED = "1108"
-ENGINEERS = 100
+ENGINEERS = 60
+SETTINGS = (
+    ("rust", "asyncio", "jail"),
+    ("rust", "trio", "process"),
+    ("python", "asyncio", "process"),
+    ("python", "trio", "jail"),
+)
+"""Every two of what there is to choose come together in one of them; `make redteam` has all."""
+
 LEAST_DIFFERENT = 0.9
 """Of the engineers of a category, so many at least must have a plan of their own."""
 
@@ -29,24 +37,28 @@ def _attack(*options: str) -> tuple[int, dict[str, Any]]:
 
 @pytest.mark.timeout(600)
 def test_nothing_escapes_under_any_setting() -> None:
-    """Both kernels, loops and levels: all held, and the tables are the same."""
-    status, found = _attack("--matrix", "--engineers", str(ENGINEERS))
+    """Each kernel with each loop and each level: all held, and the tables are the same."""
+    found = [_attack(*_options(setting), "--engineers", str(ENGINEERS)) for setting in SETTINGS]
 
-    assert len(found["settings"]) == 8
-    assert [each["findings"] for each in found["settings"].values()] == [[]] * 8
-    assert found["same_tables"]
-    assert status == 0
-    for each in found["settings"].values():
-        engineers = {row["category"]: int(row["engineers"]) for row in each["table"]}
-        assert sum(engineers.values()) == 2 * ENGINEERS
-        for category, different in each["different_plans"].items():
-            assert different >= LEAST_DIFFERENT * engineers[category], category
+    each = [next(iter(data["settings"].values())) for _, data in found]
+    assert [data["findings"] for data in each] == [[]] * len(SETTINGS)
+    assert [status for status, _ in found] == [0] * len(SETTINGS)
+    assert all(data["table"] == each[0]["table"] for data in each)
+    engineers = {row["category"]: int(row["engineers"]) for row in each[0]["table"]}
+    assert engineers["all"] == ENGINEERS
+    for category, different in each[0]["different_plans"].items():
+        assert different >= LEAST_DIFFERENT * engineers[category], category
+
+
+def _options(setting: tuple[str, str, str]) -> list[str]:
+    named = zip(("--backend", "--loop", "--level"), setting, strict=True)
+    return [word for pair in named for word in pair]
 
 
 @pytest.mark.timeout(600)
 def test_every_broken_runtime_is_found_out() -> None:
     """Each category tells each of its broken runtimes from the sound one, and has one at least."""
-    status, found = _attack("--broken", "--engineers", "10")
+    status, found = _attack("--broken", "--engineers", "20")
 
     (each,) = found["settings"].values()
     assert [trial for trial in each["broken"] if not trial["found"]] == []
@@ -57,6 +69,6 @@ def test_every_broken_runtime_is_found_out() -> None:
 
 def test_the_same_seed_gives_the_same_bytes() -> None:
     """What an engineer does depends on seed, category and number, and on nothing else."""
-    first, again = (_attack("--engineers", "20")[1] for _ in range(2))
+    first, again = (_attack("--engineers", "30")[1] for _ in range(2))
 
     assert first == again

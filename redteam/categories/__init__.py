@@ -1,12 +1,14 @@
 """The categories, in the order of the table."""
 
 from redteam.categories import (
+    arguments,
     audit,
     budgets,
     calculator,
     capability,
     delegation,
     identity,
+    plan,
     replay,
     revocation,
 )
@@ -16,9 +18,11 @@ __all__ = ["CATEGORIES"]
 CATEGORIES = (
     capability.CATEGORY,
     calculator.CATEGORY,
+    plan.CATEGORY,
     revocation.CATEGORY,
     audit.CATEGORY,
     replay.CATEGORY,
+    arguments.CATEGORY,
     identity.CATEGORY,
     delegation.CATEGORY,
     budgets.CATEGORY,

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CATEGORY"]
 
-ATTACKS = 8
+ATTACKS = 5
 
 RAN: list[str] = []
 """What the tool of this process was called for: it is inline, so that its effect can be seen."""
@@ -146,16 +146,18 @@ async def _calm(archive: Archive, engineer: Engineer) -> None:
 async def _verified(
     archive: Archive, engineer: Engineer, original: Original, files: Files, *, against: bool
 ) -> Report:
-    """Verify a copy with these files, by both readers; they must agree."""
+    """Verify a copy; sometimes by both readers and the command, which must agree."""
     folder = archive.laid_out(files)
     kept = original.kept if against else None
     report = await to_thread.run_sync(lambda: verify(folder, original.key, against=kept))
+    if engineer.number % 3:
+        return report
     slow = await to_thread.run_sync(
         lambda: verify(folder, original.key, against=kept, see=lambda *_: None)
     )
     if (report.ok, report.sealed, report.covered) != (slow.ok, slow.sealed, slow.covered):
         raise EscapedError(f"two readers see two logs: {report} and {slow}")
-    if engineer.number % 10 == 0:
+    if engineer.number % 9 == 0:
         said = await to_thread.run_sync(_by_command, folder, original.key, kept)
         if said != report.ok:
             raise EscapedError(f"the command says something else than {report}")
