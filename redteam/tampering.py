@@ -109,10 +109,17 @@ def _lines(files: Files, other: Files, random: Random) -> str:
         "cut lines": lines[:at],
         "cut the first lines": lines[at:],
         "the last line again": [*lines, lines[-1]],
+        "a run less": [line for line in lines if _run_of(lines[at]) not in line],
     }
     how = sorted(ways)[_at(random, len(ways))]
     files[name] = b"".join(ways[how])
     return how
+
+
+def _run_of(line: bytes) -> bytes:
+    """Return what all lines of the same run have, or what no other line has."""
+    found = re.search(rb'"run":"[0-9a-f]+"', line)
+    return found[0] if found else line
 
 
 # Records
@@ -259,7 +266,7 @@ def relinked(files: Files) -> Files:
 
 
 def renoted(files: Files, sign: Callable[[str, int, bytes], str | None]) -> Files:
-    """Do as `relinked`, with every checkpoint over the tree as it is now.
+    """Do as `relinked`, with every checkpoint and seal over the tree as it is now.
 
     `sign` gives the note's last word for origin, size and root, or None for the one that was there.
     """
@@ -271,7 +278,10 @@ def renoted(files: Files, sign: Callable[[str, int, bytes], str | None]) -> File
             if match is None:
                 lines.append(line)
                 continue
-            record = _noted(match[1], origin, index, tree.root(), sign)
+            record = re.sub(
+                rb'"nodes":"[0-9a-f]*"', b'"nodes":"%s"' % tree.nodes.hex().encode(), match[1]
+            )
+            record = _noted(record, origin, index, tree.root(), sign)
             body = b'{"index":%d,"prev":"%s","record":%s' % (index, prev.encode(), record)
             prev = sha256(b"\0" + body).hexdigest()
             origin = origin or f"authgate_async/{prev[:32]}"
