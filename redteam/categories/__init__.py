@@ -9,6 +9,7 @@ from redteam.categories import (
     delegation,
     identity,
     plan,
+    probing,
     replay,
     revocation,
 )
@@ -20,6 +21,7 @@ CATEGORIES = (
     calculator.CATEGORY,
     plan.CATEGORY,
     revocation.CATEGORY,
+    probing.CATEGORY,
     audit.CATEGORY,
     replay.CATEGORY,
     arguments.CATEGORY,
