@@ -127,4 +127,6 @@ async def try_broken(
                         break
         except EscapedError as escaped:
             found.append(f"{category.name}-end: {escaped}")
+        except Exception as error:  # noqa: BLE001 - it is told, and is no escape
+            return Trial(category.name, broken.name, caught=False, evidence=_told(error))
     return Trial(category.name, broken.name, bool(found), "".join(found[:1]))

@@ -57,7 +57,12 @@ def as_data(tallies: Sequence[Tally], trials: Sequence[Trial]) -> dict[str, Any]
             for each in tally.findings
         ],
         "broken": [
-            {"category": each.category, "runtime": each.runtime, "found": each.caught}
+            {
+                "category": each.category,
+                "runtime": each.runtime,
+                "found": each.caught,
+                "evidence": "" if each.caught else each.evidence,
+            }
             for each in trials
         ],
     }
@@ -70,6 +75,8 @@ def show(title: str, tallies: Sequence[Tally], trials: Sequence[Trial]) -> None:
     if trials:
         rows = [(each.category, each.runtime, "yes" if each.caught else "NO") for each in trials]
         table(f"{title}, broken", TRIALS, rows, stderr=False)
+        for trial in (each for each in trials if not each.caught):
+            print_text(f"{trial.runtime}: {escape(trial.evidence) or 'no engineer won'}")
     for finding in (each for tally in tallies for each in tally.findings):
         print_text(f"{finding.engineer}, {finding.became}: {escape(finding.evidence)}")
         print_text(f"  it had tried: {escape('; '.join(finding.plan))}")

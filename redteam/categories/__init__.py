@@ -12,11 +12,13 @@ from redteam.categories import (
     probing,
     replay,
     revocation,
+    sandbox,
 )
 
 __all__ = ["CATEGORIES"]
 
 CATEGORIES = (
+    sandbox.CATEGORY,
     capability.CATEGORY,
     calculator.CATEGORY,
     plan.CATEGORY,
