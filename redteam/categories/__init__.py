@@ -6,7 +6,9 @@ from redteam.categories import (
     budgets,
     calculator,
     capability,
+    channels,
     delegation,
+    display,
     identity,
     plan,
     probing,
@@ -30,4 +32,6 @@ CATEGORIES = (
     identity.CATEGORY,
     delegation.CATEGORY,
     budgets.CATEGORY,
+    channels.CATEGORY,
+    display.CATEGORY,
 )
