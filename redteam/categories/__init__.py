@@ -15,6 +15,7 @@ from redteam.categories import (
     replay,
     revocation,
     sandbox,
+    secrets,
 )
 
 __all__ = ["CATEGORIES"]
@@ -34,4 +35,5 @@ CATEGORIES = (
     budgets.CATEGORY,
     channels.CATEGORY,
     display.CATEGORY,
+    secrets.CATEGORY,
 )
