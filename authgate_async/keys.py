@@ -209,6 +209,9 @@ def _read(path: Path, *, private: bool) -> bytes:
         if private and status.st_mode & _OTHERS:
             raise KeyFileError(f"{path} can be read by others; run `chmod 600 {path}`")
         return os.read(descriptor, _MAX_BYTES)
+    except OSError as error:
+        advice = "see to its disk, or name another key file"
+        raise KeyFileError(f"{path} cannot be read: {error.strerror}; {advice}") from error
     finally:
         os.close(descriptor)
 

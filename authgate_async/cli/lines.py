@@ -22,6 +22,9 @@ __all__ = ["MAX_LINE", "numbered", "parse_line", "read_tasks", "refuse"]
 MAX_LINE = 2**20
 """Of one line, in bytes."""
 
+_ENDLESS = 2**24
+"""Of a line whose end is not looked for any more, in bytes."""
+
 _T = TypeVar("_T")
 
 
@@ -74,12 +77,19 @@ def refuse(problems: Iterable[Problem]) -> None:
 
 
 def numbered(stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Yield each line with its number, from 1; one that is too long comes cut."""
+    """Yield each line with its number, from 1; one that is too long comes cut.
+
+    One that does not end within 16 MiB is the last.
+    """
     number = 0
     while line := stream.readline(MAX_LINE + 2):
         number += 1
         yield number, line
+        skipped = 0
         while line and not line.endswith(b"\n"):
+            skipped += len(line)
+            if skipped > _ENDLESS:
+                return
             line = stream.readline(MAX_LINE)
 
 

@@ -9,6 +9,7 @@ from redteam.categories import (
     channels,
     delegation,
     display,
+    files,
     identity,
     plan,
     probing,
@@ -36,4 +37,5 @@ CATEGORIES = (
     channels.CATEGORY,
     display.CATEGORY,
     secrets.CATEGORY,
+    files.CATEGORY,
 )

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 from authgate_async.cli import blame, doctor, keygen
 from authgate_async.cli.exits import Exit
+from authgate_async.cli.lines import read_tasks
 from authgate_async.errors import (
     ClosedError,
     InternalError,
@@ -302,3 +304,12 @@ def test_tasks_that_cannot_be_read_are_told(cli: Cli, policy: Path, name: str) -
     assert said.status == Exit.BAD_INPUT
     assert "cannot be read: " in said.err
     assert said.err.endswith("; name a file of tasks\n")
+
+
+def test_a_line_without_end_is_not_read_to_its_end(tmp_path: Path) -> None:
+    """A file of tasks may be longer than any disk: an endless line is told, and is the last."""
+    tasks = tmp_path / "tasks.jsonl"
+    tasks.write_bytes(b"{}\n")
+    os.truncate(tasks, 2**43)
+    with pytest.raises(TaskError, match=r"jsonl:2: the line is longer than 1 MiB; shorten it$"):
+        read_tasks(tasks)

@@ -223,3 +223,9 @@ def test_half_a_key_is_not_left_behind(tmp_path: Path) -> None:
 
     assert "KeyFileError" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_gives_nothing_is_told() -> None:
+    """A file that opens and cannot be read, as one on a broken disk, gets a sentence."""
+    with pytest.raises(KeyFileError, match="cannot be read: Input/output error; see to its disk"):
+        load_seed("/proc/self/mem")
