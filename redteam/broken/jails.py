@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-__all__ = ["keeps_the_environment", "no_jail", "without"]
+__all__ = ["keeps_the_environment", "no_jail", "shows_too_much", "without"]
 
 _PATHS = "sys.path[:] = a[4:]; "
 
@@ -30,6 +31,16 @@ def without(*calls: str) -> Callable[[], AbstractContextManager[object]]:
 def _starting_with(words: str) -> AbstractContextManager[object]:
     program = spawning._PROGRAM.replace(_PATHS, f"{_PATHS}{words}; ")
     return mock.patch.object(spawning, "_PROGRAM", program)
+
+
+@contextmanager
+def shows_too_much() -> Iterator[None]:
+    """Have the root of a jail show the folder in which the world of the engineers lies."""
+    find = "from authgate_async.launchers.cells import shown; paths = shown.paths; "
+    with tempfile.TemporaryDirectory(prefix="redteam-shown-") as place:
+        words = f"{find}shown.paths = lambda: [*paths(), {place!r}]"
+        with _starting_with(words), mock.patch.object(tempfile, "tempdir", place):
+            yield
 
 
 @contextmanager

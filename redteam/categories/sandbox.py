@@ -13,7 +13,7 @@ from redteam.bodies.probes import (
     probe_in_process,
     probe_with_programs,
 )
-from redteam.broken.jails import keeps_the_environment, no_jail, without
+from redteam.broken.jails import keeps_the_environment, no_jail, shows_too_much, without
 from redteam.engineers import Broken, Category
 from redteam.outside import Outside
 from redteam.stage import open_stage, temporary
@@ -119,6 +119,7 @@ CATEGORY = Category(
     (
         Broken("no jail at all", no_jail, level="jail"),
         Broken("a sandbox that keeps the environment", keeps_the_environment),
+        Broken("a jail that shows what is not granted", shows_too_much, level="jail"),
         Broken("a jail without its filter", without("seccomp"), level="jail"),
         Broken("a jail without Landlock", without("landlock_restrict_self"), level="jail"),
         Broken("a jail without limits", without("setrlimit", "prlimit64"), level="jail"),
