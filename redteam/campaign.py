@@ -81,14 +81,13 @@ async def attack(category: Category, setting: Setting, engineers: int, seed: int
     """Let the engineers of one category attack a sound runtime."""
     tally = Tally(category.name)
     try:
-        async with category.arena(setting) as attack_once:
-            for number in range(engineers):
-                engineer = Engineer(category.name, number, seed)
-                tally.add(engineer, *await _one(attack_once, engineer))
-    except EscapedError as escaped:
-        tally.note(Finding(f"{category.name}-end", "escaped", str(escaped)))
+        with anyio.fail_after(ENGINEER_SECONDS * (engineers + 1)):
+            async with category.arena(setting) as attack_once:
+                for number in range(engineers):
+                    engineer = Engineer(category.name, number, seed)
+                    tally.add(engineer, *await _one(attack_once, engineer))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is told and fails the run
-        tally.note(Finding(f"{category.name}-end", "error", _told(error)))
+        tally.note(Finding(f"{category.name}-end", *_became(error)))
     return tally
 
 
@@ -96,37 +95,45 @@ async def _one(attack_once: Attack, engineer: Engineer) -> tuple[Became, str]:
     try:
         with anyio.fail_after(ENGINEER_SECONDS):
             await attack_once(engineer)
-    except EscapedError as escaped:
-        return "escaped", str(escaped)
-    except TimeoutError as error:
-        return "hung", str(error) or f"not over after {ENGINEER_SECONDS:g} s"
     except Exception as error:  # noqa: BLE001 - whatever it is, it is told and fails the run
-        return "error", _told(error)
+        return _became(error)
     return "held", ""
 
 
-def _told(error: BaseException) -> str:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return f"{type(error).__name__}: {error}"
+def _became(error: Exception) -> tuple[Became, str]:
+    """Say what an error stands for; several may come together, out of a group of tasks."""
+    every = list(_leaves(error))
+    for each in every:
+        if isinstance(each, EscapedError):
+            return "escaped", str(each)
+    for each in every:
+        if isinstance(each, TimeoutError):
+            return "hung", str(each) or f"not over after {ENGINEER_SECONDS:g} s"
+    return "error", f"{type(every[0]).__name__}: {every[0]}"
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
 
 
 async def try_broken(
     category: Category, broken: Broken, setting: Setting, engineers: int, seed: int
 ) -> Trial:
     """Attack a broken runtime until an engineer wins."""
-    found: list[str] = []
     with broken.patch():
+        tally = Tally(category.name)
         try:
             async with category.arena(broken.setting(setting)) as attack_once:
                 for number in range(engineers):
                     engineer = Engineer(category.name, number, seed)
-                    became, evidence = await _one(attack_once, engineer)
-                    if became == "escaped":
-                        found.append(f"{engineer.name}: {evidence}")
+                    tally.add(engineer, *await _one(attack_once, engineer))
+                    if tally.counts["escaped"]:
                         break
-        except EscapedError as escaped:
-            found.append(f"{category.name}-end: {escaped}")
-        except Exception as error:  # noqa: BLE001 - it is told, and is no escape
-            return Trial(category.name, broken.name, caught=False, evidence=_told(error))
-    return Trial(category.name, broken.name, bool(found), "".join(found[:1]))
+        except Exception as error:  # noqa: BLE001 - it is told; only an escape counts
+            tally.note(Finding(f"{category.name}-end", *_became(error)))
+    told = [f"{each.engineer}, {each.became}: {each.evidence}" for each in tally.findings]
+    return Trial(category.name, broken.name, bool(tally.counts["escaped"]), "; ".join(told[-1:]))
