@@ -1,4 +1,4 @@
-"""A file tool that keeps to no folder, where no jail holds it."""
+"""File tools that keep to no folder, where no jail holds them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ from typing import TYPE_CHECKING
 from unittest import mock
 
 from redteam.bodies.buying import READ, read_anything
+from redteam.bodies.looking import LOOK, fooled_in_process
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-__all__ = ["reads_anything"]
+__all__ = ["looks_before_it_reads", "reads_anything"]
 
 
 def reads_anything() -> AbstractContextManager[object]:
     """Leave out how a path is judged and opened: links are followed."""
     return mock.patch.dict(READ, process=read_anything)
+
+
+def looks_before_it_reads() -> AbstractContextManager[object]:
+    """Leave out that what is judged is what was opened."""
+    return mock.patch.dict(LOOK, process=fooled_in_process)
