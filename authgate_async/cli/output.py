@@ -30,6 +30,10 @@ __all__ = [
 ]
 
 
+_WIDE = 100_000
+"""Characters of a line that is not for a terminal: a row stays one line, for `grep` and the like."""
+
+
 def say(*lines: str) -> None:
     """Print lines to stderr; each is escaped, a line break in it too."""
     _tell("".join(f"{escape(line)}\n" for line in lines))
@@ -111,6 +115,8 @@ def table(
     from rich.text import Text  # noqa: PLC0415
 
     console = Console(stderr=stderr, highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = _WIDE
     drawn = Table(
         title=title, title_justify="left", box=box.SIMPLE if console.is_terminal else None
     )
@@ -120,4 +126,5 @@ def table(
         drawn.add_row(*(Text(escape(str(cell))) for cell in row))
     with console.capture() as capture:
         console.print(drawn)
-    (_tell if stderr else _print)(capture.get())
+    text = "\n".join(line.rstrip() for line in capture.get().split("\n"))
+    (_tell if stderr else _print)(text)

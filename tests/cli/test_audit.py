@@ -153,6 +153,17 @@ def test_records_are_shown_as_a_table(cli: Cli) -> None:
 
 
 @pytest.mark.usefixtures("log")
+def test_a_row_that_goes_elsewhere_than_to_a_terminal_is_a_line(cli: Cli, policy: Path) -> None:
+    """However long its cells are: `grep` finds the whole of it."""
+    name = "x" * 200
+    cli("run", "1 + 1", "--policy", policy, "--log", "authgate-log", "--key", "k", "--agent", name)
+    shown = cli("audit", "show").out.splitlines()
+    (row,) = [line for line in shown if " intent " in line and name in line]
+    assert row.split()[-2:] == ["identity_mismatch", "no_grant"]
+    assert all(line == line.rstrip() for line in shown)
+
+
+@pytest.mark.usefixtures("log")
 def test_the_last_records_are_printed_one_a_line(cli: Cli) -> None:
     """As many as are asked for, of those that match."""
     assert len(cli("audit", "tail").out.splitlines()) == 10
