@@ -31,7 +31,7 @@ __all__ = [
 
 
 _WIDE = 100_000
-"""Characters of a line that is not for a terminal: a row stays one line, for `grep` and the like."""
+"""Characters of a line that is not for a terminal: a row stays whole, for `grep` and the like."""
 
 
 def say(*lines: str) -> None:
