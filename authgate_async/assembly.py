@@ -281,8 +281,7 @@ def _start(parts: Parts, settings: Settings, file: LogFile) -> None:
     start, kernel, tools = parts.supervisor_of_all.start, parts.kernel, parts.tools
     oplog, now, policy = settings.oplog, settings.now, settings.policy
     limits = {tool.name: policy.limits_for(tool.name, tool.limits) for tool in tools}
-    kept: list[tuple[Record, ...]] = []
-    log = parts.log = start("log writer", lambda: LogWriter(file, kept), Append)
+    log = parts.log = start("log writer", lambda: LogWriter(file), Append)
     running = Running()
     parts.supervisor = start(
         "sandbox supervisor",

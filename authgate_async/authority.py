@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, TypedDict
 
-from authgate_async.errors import RefusedError, UsageError
+from authgate_async.errors import LogUnavailableError, RefusedError, UsageError
 from authgate_async.grants import LARGEST, make_grant, parse_principal, parse_resource
 from authgate_async.wire import (
     AdvanceEpoch,
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from typing import Literal, Unpack
 
     from authgate_async.grants import Bounds, Budget
-    from authgate_async.wire import Approve, Change, Changed, Kind
+    from authgate_async.messages import Applied
+    from authgate_async.wire import Approve, Change, Kind
 
 __all__ = ["Authority", "GrantOptions"]
 
@@ -59,9 +60,11 @@ class GrantOptions(TypedDict, total=False):
 class Authority(ABC):
     """Part of `Runtime`. Each call returns when the change is in force and recorded.
 
-    All of them raise `RefusedError` when the kernel refuses, with its code and sentence, and
-    `UsageError` for what is not of its form. Principals are written `human:NAME` or `machine:NAME`,
-    resources `TYPE:NAME`, rights are one or more of `read`, `write`, `execute`, `delegate`.
+    All of them raise `RefusedError` when the kernel refuses, with its code and sentence,
+    `UsageError` for what is not of its form, and `LogUnavailableError` when the change is in force
+    but not recorded: then nothing is decided until it is. Principals are written `human:NAME` or
+    `machine:NAME`, resources `TYPE:NAME`, rights are one or more of `read`, `write`, `execute`,
+    `delegate`.
     """
 
     def __init__(self, people: Iterable[tuple[Kind, str]]) -> None:
@@ -172,14 +175,17 @@ class Authority(ABC):
         return "human" if known else "machine"
 
     async def _change(self, changes: Sequence[Change], *, by: str = "operator") -> None:
-        for change, changed in zip(changes, await self._apply(changes, by), strict=True):
+        applied = await self._apply(changes, by)
+        for change, changed in zip(changes, applied.results, strict=True):
             if changed.code:
                 raise RefusedError(changed.code, changed.sentence)
             if isinstance(change, AdvanceHolderEpoch):
                 self._epochs[change.holder_kind, change.holder] = changed.epoch
             else:
                 self._epoch = changed.epoch
+        if applied.problem:
+            raise LogUnavailableError(applied.problem)
 
     @abstractmethod
-    async def _apply(self, changes: Sequence[Change], by: str) -> Sequence[Changed]:
+    async def _apply(self, changes: Sequence[Change], by: str) -> Applied:
         """Have the kernel make the changes, and the log record them."""

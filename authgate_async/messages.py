@@ -118,9 +118,10 @@ class Apply(_Message, frozen=True, tag="apply"):
 
 
 class Applied(_Message, frozen=True):
-    """What became of each change, in order."""
+    """What became of each change, in order; `problem` says that the log does not have them yet."""
 
     results: tuple[Changed, ...]
+    problem: str = ""
 
 
 class Forgo(_Message, frozen=True, tag="forgo"):

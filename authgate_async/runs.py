@@ -174,10 +174,8 @@ class RunDriver:
         proposal = run.proposal(step)
         if run.sign is not None:
             proposal = self._proven(proposal, run.sign)
-        run.proposing = True
         limit = self._timeouts.decide + self._timeouts.approve
         decided = await self._gate.ask(proposal, Decided, timeout=limit)
-        run.proposing = False
         if not run.decided(step, decided):
             return False
         agent, seq = run.task.agent, len(run.results)
@@ -217,11 +215,9 @@ class RunDriver:
             with suppress(AuthgateError), anyio.move_on_after(self._timeouts.record):
                 await self._gate.tell(Forgo(nonce))
         closing = RunClosed(run=run.id, status=run.status, time=self._now())
+        # The gate may have recorded the opening, and its answer was lost: the log leaves it out.
         group = (closing,) if run.opening is None else (run.opening, closing)
         (problem,) = await record(self._log, (group,), timeout=self._timeouts.record)
-        if problem and run.proposing:
-            # The gate may have recorded the opening with the step that nobody waits for any more.
-            (problem,) = await record(self._log, ((closing,),), timeout=self._timeouts.record)
         if problem:
             run.end("failed", f"the end of the run could not be recorded: {problem}")
         self._oplog.info(
@@ -243,7 +239,6 @@ class Run:
         "id",
         "kind",
         "opening",
-        "proposing",
         "results",
         "sign",
         "status",
@@ -266,7 +261,6 @@ class Run:
         """The nonce of the permit of the call that is under way; empty if none is."""
         self.untaken = b""
         """That of a call that was cancelled before the supervisor heard of it."""
-        self.proposing = False
         self.opening: RunOpened | None = opening
 
     def was_not_taken(self) -> None:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from authgate_async.planners.protocol import Planner
     from authgate_async.runs import Sign
     from authgate_async.tools.definition import Tool
-    from authgate_async.wire import Action, Change, Changed, Verdict
+    from authgate_async.wire import Action, Change, Verdict
 
 __all__ = ["Runtime"]
 
@@ -306,12 +306,11 @@ class Runtime(Authority):
             task = msgspec.structs.replace(task, id=f"task-{self._tasks}")
         return task
 
-    async def _apply(self, changes: Sequence[Change], by: str = "operator") -> Sequence[Changed]:
+    async def _apply(self, changes: Sequence[Change], by: str = "operator") -> Applied:
         # What waits at the end may still be approved, as what runs may finish.
         approving = all(isinstance(change, Approve) for change in changes)
         gate = self._required(closing=approving).gate
-        applied = await gate.ask(Apply(tuple(changes), by), Applied, timeout=APPLY_SECONDS)
-        return applied.results
+        return await gate.ask(Apply(tuple(changes), by), Applied, timeout=APPLY_SECONDS)
 
     def _required(self, *, closing: bool = False) -> Parts:
         if self._parts is None:

@@ -81,7 +81,7 @@ async def _ours(folder: Path, writers: int) -> Measured:
         file = LogFile.open(Path(place) / "log", "fsync", kernel)
         file.append([_opening(kernel.key_id, kernel.public_key)])
         async with supervise(grace=60, on_crash=print, clock=time.monotonic) as actors:
-            log = actors.start("log writer", lambda: LogWriter(file, []), Append)
+            log = actors.start("log writer", lambda: LogWriter(file), Append)
 
             async def write() -> None:
                 for _ in range(count(writers)):

@@ -132,6 +132,11 @@ class Envelope(msgspec.Struct, Generic[M], eq=False):
         """Whether the actor's end is settled."""
         return self._settled
 
+    @property
+    def abandoned(self) -> bool:
+        """Whether its asker has gone, so that an answer reaches nobody."""
+        return self._gone
+
     def _settle(self, outcome: bytes | Failure) -> None:
         if self._settled:
             raise InternalError(f"{self} was settled twice")

@@ -18,7 +18,7 @@ from authgate_async.actors.crew import Crew
 from authgate_async.actors.envelope import Envelope
 from authgate_async.actors.recording import record
 from authgate_async.actors.waiting import MOST, Call, Waiting
-from authgate_async.errors import ArgumentError, LogUnavailableError
+from authgate_async.errors import ArgumentError, ClosedError
 from authgate_async.log.entries import asked_of, change_of, intent_of
 from authgate_async.log.records import ApprovalAsked, Intent, Rejected
 from authgate_async.log.sealing import Place
@@ -280,6 +280,7 @@ class Gate:
 
     async def _answer(self, answers: list[_Answer]) -> None:
         """Answer once the records are durable; without a record nothing is permitted."""
+        answers = [answer for answer in answers if not self._left(answer.envelope)]
         groups = tuple(answer.group() for answer in answers)
         problems = await record(self._log, groups, timeout=self._record_timeout)
         for answer, problem in zip(answers, problems, strict=True):
@@ -298,6 +299,15 @@ class Gate:
             answer.envelope.reply(decided)
             if not decided.permit:
                 self._tell_denial(answer.envelope.message, decided)
+
+    def _left(self, envelope: Envelope[Propose]) -> bool:
+        """Whether nobody waits for the answer any more.
+
+        Then the run's end may be in the log already, and its opening must not come after it.
+        """
+        if envelope.abandoned and not envelope.settled:
+            envelope.fail(ClosedError("the call was cancelled while it was decided"))
+        return envelope.abandoned
 
     def _tell_wait(self, call: Call) -> None:
         step = call.envelope.message
@@ -346,7 +356,7 @@ class Gate:
         self._doubt(changes, results)
         if problem := await self._pay():
             sentence = f"in force, but nothing is decided until it is recorded: {problem}"
-            envelope.fail(LogUnavailableError(sentence))
+            envelope.reply(Applied(results, sentence))
         else:
             envelope.reply(Applied(results))
             await self._reconsider()

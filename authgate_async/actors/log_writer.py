@@ -15,7 +15,7 @@ from anyio import CancelScope, CapacityLimiter, to_thread
 
 from authgate_async.actors.crew import Crew
 from authgate_async.errors import UnavailableError
-from authgate_async.log.records import Outcome, Refusal, RunClosed
+from authgate_async.log.records import Outcome, Refusal, RunClosed, RunOpened
 from authgate_async.messages import Append, Appended
 
 if TYPE_CHECKING:
@@ -43,16 +43,16 @@ _HAPPENED = (Outcome, Refusal, RunClosed)
 
 
 class LogWriter:
-    """The actor; the file and what is `kept` outlive it.
+    """The actor; the file outlives it, and so does what is `kept` there.
 
     No cancellation reaches it: what other actors record while they are cancelled still gets into
-    the log. It ends when its mailbox is closed and drained. What is kept then, after one last
-    attempt, is told by the next opening of the log, which finds its calls and runs in flight.
+    the log. It ends when its mailbox is closed and drained. What is kept then is written as the
+    file is closed.
     """
 
-    def __init__(self, file: LogFile, kept: list[Group]) -> None:
+    def __init__(self, file: LogFile) -> None:
         self._file = file
-        self._kept = kept
+        self._kept = file.kept
         self._thread = CapacityLimiter(1)
         self._turn = anyio.Lock()
         self._keeps = anyio.Event()
@@ -66,8 +66,6 @@ class LogWriter:
                     async with self._turn:
                         await self._commit(batch)
                 retry.cancel()
-            if self._kept:
-                await self._try_again()
 
     async def _commit(self, batch: list[Envelope[Append]]) -> None:
         groups = [group for envelope in batch for group in envelope.message.groups]
@@ -75,6 +73,11 @@ class LogWriter:
             results = await self._append(groups)
         except UnavailableError as error:
             self._answer(batch, [self._fail(group, error) for group in groups])
+        except Exception:
+            # A bug ends this incarnation; the next one writes what has happened, if that is not in
+            # the log already: then the log takes no second outcome or end.
+            self._kept.extend(filter(self._happened, groups))
+            raise
         else:
             problems = ["" if isinstance(result, int) else str(result) for result in results]
             self._answer(batch, problems)
@@ -87,11 +90,17 @@ class LogWriter:
             begin = end
 
     def _fail(self, group: Group, error: UnavailableError) -> str:
-        if not all(isinstance(record, _HAPPENED) for record in group):
+        if not self._happened(group):
             return str(error)
         self._kept.append(group)
         self._keeps.set()
         return f"{error} (the record is kept, and written as soon as that can be)"
+
+    def _happened(self, group: Group) -> bool:
+        opening = group[0]
+        if isinstance(opening, RunOpened) and self._file.began(opening):
+            group = group[1:]
+        return all(isinstance(record, _HAPPENED) for record in group)
 
     async def _append(self, groups: Sequence[Group]) -> list[int | UsageError]:
         """Append what is kept, and behind it these groups; return what became of these."""

@@ -14,6 +14,8 @@ from authgate_async.log.records import Outcome, Refusal
 from authgate_async.messages import Finished, Settled
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from authgate_async.actors.envelope import Envelope
     from authgate_async.actors.reference import Ref
     from authgate_async.backends import Kernel
@@ -33,10 +35,18 @@ class Recorder:
     Before that the kernel is told what the calls used, so that the rest of what was reserved for
     them is there for the next step.
 
-    No cancellation reaches it: what started is recorded however it ended.
+    No cancellation reaches it: what started is recorded however it ended. `on_crash` hears of an
+    error of the kernel; what was reserved for the calls then stays reserved.
     """
 
-    def __init__(self, kernel: Kernel, log: Ref[Append], timeout: float) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        log: Ref[Append],
+        timeout: float,
+        on_crash: Callable[[BaseException], object],
+    ) -> None:
+        self._on_crash = on_crash
         self._kernel = kernel
         self._log = log
         self._timeout = timeout
@@ -88,11 +98,7 @@ class Recorder:
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
-        settlements, self._settlements = self._settlements, []
-        if settlements:
-            await to_thread.run_sync(
-                self._kernel.settle, _encode(settlements), limiter=self._thread
-            )
+        await self._settle()
         groups = tuple([(entry,) for _, entry, _ in waiting if entry is not None])
         problems = iter(await record(self._log, groups, timeout=self._timeout))
         for envelope, entry, answer in waiting:
@@ -100,6 +106,19 @@ class Recorder:
             if not envelope.settled:
                 envelope.reply(_unrecorded(answer, problem) if problem else answer)
             self._recorded(envelope.message.run)
+
+    async def _settle(self) -> None:
+        settlements, self._settlements = self._settlements, []
+        if not settlements:
+            return
+        try:
+            await to_thread.run_sync(
+                self._kernel.settle, _encode(settlements), limiter=self._thread
+            )
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a panic, too: what ran must be recorded
+            self._on_crash(error)
 
     def _recorded(self, run: str) -> None:
         self._expected[run] -= 1

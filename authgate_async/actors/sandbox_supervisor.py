@@ -113,7 +113,7 @@ class SandboxSupervisor:
         self._now = now
         self._oplog = oplog
         self._size = size
-        self._recorder = Recorder(kernel, log, record_timeout)
+        self._recorder = Recorder(kernel, log, record_timeout, self._crashed)
         self._running = running
         self._thread = CapacityLimiter(1)
 
@@ -167,7 +167,12 @@ class SandboxSupervisor:
         for found in read:
             if found is not None:
                 self._running.add(found[0])
-        answers = await self._redeem(envelopes)
+        try:
+            answers = await self._redeem(envelopes)
+        except BaseException:
+            for found in filter(None, read):
+                self._running.discard(found[0])
+            raise
         for envelope, found, redeemed in zip(envelopes, read, answers, strict=True):
             if found is None:
                 self._refuse(envelope, redeemed)
@@ -343,7 +348,7 @@ class SandboxSupervisor:
             error=error,
         )
 
-    def _crashed(self, error: Exception) -> None:
+    def _crashed(self, error: BaseException) -> None:
         self._oplog.error("sandbox supervisor bug", error=f"{type(error).__name__}: {error}")
 
 

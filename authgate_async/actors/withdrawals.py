@@ -36,6 +36,7 @@ class Withdrawals:
 
     async def run(self, inbox: Inbox[Withdraw]) -> None:
         """Serve until the mailbox is drained."""
+        await self._look()  # an incarnation before may have died with the word in its hands
         while await inbox.batch(BATCH):
             await self._look()
 

@@ -73,6 +73,11 @@ class Numbering:
         mine: Places = {}
         return [self._number(record, mine) for record in group], mine
 
+    def began(self, opening: RunOpened) -> bool:
+        """Whether this run is open already."""
+        place = self._find(opening.run, {})
+        return place is not None and not place.closed and place.agent == opening.agent
+
     def stage(self, places: Places) -> None:
         """Let the groups that follow build on this one."""
         self._staged.update(places)

@@ -6,6 +6,8 @@ Synchronous, for a worker thread; calls from several threads take turns.
 from __future__ import annotations
 
 import time
+from collections import deque
+from hashlib import sha256
 from threading import Lock
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -22,6 +24,7 @@ from authgate_async.log.records import (
     RecordsRemoved,
     RegistryChange,
     RunCarried,
+    RunOpened,
     Sealed,
     SegmentOpened,
     encode_record,
@@ -49,6 +52,9 @@ _WRITERS = (Checkpoint, GrantsCarried, RecordsRemoved, RunCarried, Sealed, Segme
 
 _MICRO = 1_000_000
 
+_TOLD = 64
+"""Groups of changes that are known again when they come a second time."""
+
 
 class LogFile:
     """A log that is open for writing. `count` is the number of its records, `head` the last `sum`.
@@ -71,8 +77,11 @@ class LogFile:
         self._mutex = Lock()
         self._numbering = Numbering()
         self._grants = InForce()
+        self._told: deque[bytes] = deque(maxlen=_TOLD)
         self._auditor = ""
         self._closed = False
+        self.kept: list[tuple[Record, ...]] = []
+        """Groups that could not be written yet; a log is not sealed without them."""
         self._head_size = 0
         self._old: list[tuple[int, int]] = []
         self._end, places, self._endings, began = _recovered(storage)
@@ -128,6 +137,10 @@ class LogFile:
         """The `sum` of the last line."""
         return self._end.head
 
+    def began(self, opening: RunOpened) -> bool:
+        """Whether this run is open in the log."""
+        return self._numbering.began(opening)
+
     def append(self, records: Sequence[Record]) -> int:
         """Append all records, in this order, or none; return the index of the first.
 
@@ -147,7 +160,10 @@ class LogFile:
         types; otherwise each is read back before it is written.
 
         For each group returns the index of its first record, or why none of it can be stored: so
-        one sender's bad record does not hold up the others.
+        one sender's bad record does not hold up the others. A change that is in force is sent until
+        it is acknowledged: a group of changes that was written a short while ago, equal in every
+        byte, is left out. So is the opening of a run that is open where other records follow it:
+        whoever sent it before may not have heard that it was written.
 
         Raises:
             LogUnavailableError: Nothing of any group was written; its `__cause__` tells a full disk
@@ -162,14 +178,17 @@ class LogFile:
     def close(self) -> None:
         """Seal the log and give its folder free, also on an error; more than once does no harm.
 
-        Only what a signer was there for is sealed, and only over something new. Raises
-        `LogUnavailableError`.
+        What is `kept` is written first. Only what a signer was there for is sealed, and only over
+        something new. Raises `LogUnavailableError`: then the log has no seal, and the next opening
+        finds what is not recorded in flight.
         """
         with self._mutex:
             if self._closed:
                 return
             self._closed = True
             try:
+                if self.kept:
+                    self._append(self.kept, render_record)
                 if self._signer and self.count > self._begin:
                     self._seal()
             finally:
@@ -192,6 +211,7 @@ class LogFile:
                 self._auditor = record.auditor
             else:
                 self._grants.follow(record)
+        self._told.extend(batch.told)
         self._retain()
         return answers
 
@@ -249,12 +269,20 @@ class LogFile:
         first = batch.end.count
         try:
             self._check_place(first, group)
+            opening = group[0] if len(group) > 1 else None
+            if isinstance(opening, RunOpened) and self._numbering.began(opening):
+                group = group[1:]
             if group and first == self._begin:
                 group = [group[0], *self._endings, *group[1:]]
             numbered, places = self._numbering.number(group)
             encoded = [_bounded(record, encode(record)) for record in numbered]
         except UsageError as error:
             return error
+        if group and isinstance(group[0], RegistryChange):
+            digest = sha256(b"\n".join(encoded)).digest()
+            if digest in self._told:
+                return first
+            batch.told.append(digest)
         self._numbering.stage(places)
         for data in encoded:
             batch.add(data)
@@ -307,9 +335,10 @@ def _now() -> int:
 class _Batch:
     """Lines to be written; `end` is that of the log once they are."""
 
-    __slots__ = ("changes", "end", "lines")
+    __slots__ = ("changes", "end", "lines", "told")
 
     def __init__(self, end: End) -> None:
+        self.told: list[bytes] = []
         self.lines: list[bytes] = []
         self.changes: list[RegistryChange | LogOpened] = []
         self.end = end.copy()

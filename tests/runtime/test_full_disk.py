@@ -163,16 +163,18 @@ async def test_nothing_is_kept_of_runs_that_never_began(
     runtime: Callable[..., Any], disk: Disk, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However long the disk is full, what is kept is bounded by what ran before."""
-    kept: list[Any] = []
+    files: list[LogFile] = []
     init = log_writer.LogWriter.__init__
     monkeypatch.setattr(
-        log_writer.LogWriter, "__init__", lambda self, file, _: init(self, file, kept)
+        log_writer.LogWriter,
+        "__init__",
+        lambda self, file: (files.append(file), init(self, file))[1],
     )
     async with runtime(log=log, tools=(hold, echo)) as rt:
         disk.fill()
         for _ in range(20):
             await rt.run(HI)
-        assert kept == []
+        assert files[0].kept == []
         disk.free()
 
 

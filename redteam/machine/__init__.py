@@ -1,0 +1,6 @@
+"""A state machine that drives a live runtime through random stories, and what it holds it against.
+
+`machine.py` has the rules, `base.py` what must hold after each, `model.py` the rules of grants in
+small, `world.py` the runtime with its tools and log, `stage.py` the loop that replays.
+`test_machine.py` runs it; `test_planted.py` shows that it finds what is broken.
+"""
