@@ -269,3 +269,17 @@ fn holder_epoch(principals: &[Principal], epoch: u64, holder: Number) -> u64 {
         .map_or(0, |holder| holder.epoch);
     epoch.max(own)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Full, NONE, next_number};
+
+    #[test]
+    fn numbers_end_below_the_marks() {
+        let most = (NONE / 2 - 1) as usize;
+        assert_eq!(next_number(0), Ok(0));
+        assert_eq!(next_number(most), Ok(NONE / 2 - 1));
+        assert_eq!(next_number(most + 1), Err(Full));
+        assert_eq!(next_number(usize::MAX), Err(Full));
+    }
+}

@@ -1,9 +1,9 @@
 //! The wire takes one encoding of a message and no other.
 
-use authgate_kernel::Kernel;
 use authgate_kernel::wire::{
     Action, AdvanceEpoch, Change, Enrol, Grant, Redeemed, Request, decode, encode,
 };
+use authgate_kernel::{DecodeError, Kernel};
 use proptest::prelude::*;
 
 use crate::world::{action, enrol, grant};
@@ -117,6 +117,9 @@ fn a_claimed_length_costs_nothing() {
 fn an_unknown_tag_is_no_change() {
     assert!(decode::<Change<'_>>(b"\x92\xa6revoka\xa1g").is_err());
     assert!(decode::<Change<'_>>(b"\x93\xa6revoke\xa1g\xa1g").is_err());
+    let second = decode::<Vec<Change<'_>>>(b"\x92\x92\xa6revoke\xa1g\x92\xa6revoka\xa1g");
+    let expected = "a change";
+    assert_eq!(second, Err(DecodeError { at: 11, expected }));
 }
 
 #[test]

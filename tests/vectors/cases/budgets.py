@@ -281,4 +281,10 @@ CASES = [
         permit(act()),
         deny(act(), SHORT),
     ),
+    case(
+        "a permit of a grant without a budget is redeemed, where another has one",
+        given(_limited(max_calls=1), grant("h", "x")),
+        permit(act(ask("x"))),
+        redeem((use(), "")),
+    ),
 ]
