@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
 from unittest import mock
 
 import msgspec
@@ -21,10 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
+    from authgate_async.reference.registry import Entered
+
 __all__ = [
     "believes_every_proof",
     "counts_nothing",
     "covers_what_begins_alike",
+    "folds_names",
     "forgets_approvals_are_used",
     "forgets_epochs",
     "forgets_permits_are_used",
@@ -137,3 +141,25 @@ def gives_back_all() -> AbstractContextManager[object]:
     settle = Ledger._settle
     nothing = (0,) * 4
     return mock.patch.object(Ledger, "_settle", lambda self, nonce, _: settle(self, nonce, nothing))
+
+
+def _folded(name: str) -> str:
+    return "".join(c for c in normalize("NFKD", name).casefold() if c.isalnum())
+
+
+def _held_by_name(  # noqa: PLR0917 - as the function that it stands for
+    known: Registry, holder: str, kind: str, rtype: str, name: str, scope: str
+) -> list[Entered]:
+    del kind
+    return [
+        entered
+        for entered in known.grants.values()
+        if _folded(entered.grant.holder) == _folded(holder)
+        and (entered.grant.rtype, entered.grant.name) == (rtype, name)
+        and entered.grant.scope in {"", scope}
+    ]
+
+
+def folds_names() -> AbstractContextManager[object]:
+    """Look holders up as a person reads them: without case, accents, spaces and kind."""
+    return mock.patch.object(Registry, "held", _held_by_name)

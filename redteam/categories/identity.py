@@ -13,7 +13,12 @@ from authgate_async import AuthgateError, Task
 from authgate_async.errors import RefusedError
 from authgate_async.wire import Action, Request, Right
 from redteam.bodies.marks import TAKE
-from redteam.broken.kernels import believes_every_proof, knows_nobody_by_kind
+from redteam.broken.kernels import (
+    believes_every_proof,
+    folds_names,
+    knows_nobody_by_kind,
+    permits_everything,
+)
 from redteam.disguises import look_alike
 from redteam.engineers import Broken, Category, EscapedError
 from redteam.stage import open_stage
@@ -286,6 +291,8 @@ CATEGORY = Category(
     "who acts is who was enrolled, by name, kind and key",
     arena,
     (
+        Broken("a gate that always permits", permits_everything),
+        Broken("a kernel that reads names as people do", folds_names, "python"),
         Broken("a kernel that takes any name for enrolled", knows_nobody_by_kind, "python"),
         Broken("a kernel that believes every proof", believes_every_proof, "python"),
     ),
