@@ -60,6 +60,20 @@ def order_in_process(  # noqa: PLR0917 - arguments are named
     return _order(folders, token, count, rush, colour, names, price)
 
 
+@tool(name="order", resource="till:orders", right="write", also=(BOARD,), level="process")
+def order_anything(  # noqa: PLR0917 - arguments are named
+    token: str,
+    folders: Folders,
+    count: Any = None,
+    rush: Any = None,
+    colour: Any = None,
+    names: Any = None,
+    price: Any = None,
+) -> str:
+    """Take arguments of any type: what the real tool must be told from."""
+    return _order(folders, token, count, rush, colour, names, price)
+
+
 @tool(name="file_read", resource="file:{root}", scope="{path}", right="read", level="process")
 def read_in_process(path: str, folders: Folders, root: str = "workspace") -> str:
     """Read a file of a folder, as the built-in tool does."""

@@ -12,7 +12,7 @@ from authgate_async import AuthgateError
 from authgate_async.policy import Resource
 from redteam.bodies.buying import ORDER, READ, SPEND
 from redteam.bounds import BOUNDS, drawn
-from redteam.broken.files import reads_anything
+from redteam.broken.files import reads_anything, takes_any_type
 from redteam.broken.kernels import judges_no_arguments, permits_everything
 from redteam.engineers import Broken, Category, EscapedError
 from redteam.stage import open_stage, temporary
@@ -276,6 +276,7 @@ CATEGORY = Category(
     (
         Broken("a gate that always permits", permits_everything),
         Broken("a kernel that judges no arguments", judges_no_arguments, "python"),
+        Broken("a tool without types", takes_any_type, level="process"),
         Broken("a file tool without containment", reads_anything, level="process"),
     ),
 )
