@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 
-.PHONY: demo test verify redteam bench setup dev clean
+.PHONY: demo test soak verify redteam bench setup dev clean
 
 demo: setup
 	$(PY) -I examples/demo.py
@@ -17,6 +17,11 @@ verify: setup
 # A thousand engineers under each kernel, event loop and level, and the runtimes that are broken on purpose.
 redteam: setup
 	$(PY) -m redteam --matrix --broken
+
+# Mixed load and attack for hours: HOURS=8, or MINUTES=10, with SEED=1; then the machine on new stories.
+soak: setup
+	$(PY) -m redteam.soak --minutes $(or $(MINUTES),$$((60 * $(or $(HOURS),1)))) --seed $(or $(SEED),1)
+	MACHINE_EXAMPLES=1000 .venv/bin/pytest redteam/machine/test_machine.py --timeout 7200
 
 bench: setup
 	bash .ci/rivals $(PY)

@@ -55,7 +55,7 @@ class House:
         Held.begun, Held.end = anyio.Event(), anyio.Event()
         self.held = Held
 
-    def begin(self, name: str = "echo", agent: str = "bot", **args: Any) -> anyio.CancelScope:
+    def begin(self, name: str = "echo", agent: str = "bot", /, **args: Any) -> anyio.CancelScope:
         """Begin a run of one step; return what cancels it."""
         scope = anyio.CancelScope()
         self.group.start_soon(self._run, scope, agent, name, args)
@@ -67,7 +67,7 @@ class House:
         with scope:
             self.results.append(await self.act(name, agent, **args))
 
-    async def act(self, name: str = "echo", agent: str = "bot", **args: Any) -> RunResult:
+    async def act(self, name: str = "echo", agent: str = "bot", /, **args: Any) -> RunResult:
         """Run one step."""
         if name == "echo":
             args = {"text": "hi", **args}
