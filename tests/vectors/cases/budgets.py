@@ -287,4 +287,14 @@ CASES = [
         permit(act(ask("x"))),
         redeem((use(), "")),
     ),
+    case(
+        "a wider limit is told, not one that is equal",
+        given(changed_grant(ROOT, max_cost=5)),
+        change(
+            (
+                Delegate(changed_grant(RIGHT, max_calls=3, max_cost=6), "alice", "human"),
+                "attenuation",
+            )
+        ),
+    ),
 ]
