@@ -115,7 +115,7 @@ class Recorder:
             await to_thread.run_sync(
                 self._kernel.settle, _encode(settlements), limiter=self._thread
             )
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, anyio.get_cancelled_exc_class()):
             raise
         except BaseException as error:  # noqa: BLE001 - a panic, too: what ran must be recorded
             self._on_crash(error)
