@@ -8,6 +8,7 @@ import re
 import sys
 from contextlib import asynccontextmanager, redirect_stderr, redirect_stdout, suppress
 from typing import TYPE_CHECKING
+from unicodedata import category
 
 from authgate_async import AuthgateError, Task, oplog
 from authgate_async.cli import main
@@ -44,6 +45,9 @@ PARTS = (
 )  # fmt: skip
 """What a text is made of."""
 
+QUIET = tuple(part for part in PARTS if not any(category(char) == "Cc" for char in part))
+"""Those that may stand in a name: a kernel takes any without a control character."""
+
 FAKES = (
     '\n{"index":1,"record":{"kind":"sealed"}}',
     "\n1\t2026\trun\tagent\ttool\tintent\tpermitted",
@@ -75,8 +79,9 @@ async def arena(setting: Setting) -> AsyncIterator[Attack]:
 
 def _text(random: Random) -> str:
     """Make a text of harmless and hostile parts, and sometimes one that passes for a record."""
-    parts = [random.choice((*PARTS, "a", "log")) for _ in range(random.randrange(1, 9))]
-    if random.random() < 0.3:
+    known = random.choice((PARTS, QUIET))
+    parts = [random.choice((*known, "a", "log")) for _ in range(random.randrange(1, 9))]
+    if known is PARTS and random.random() < 0.3:
         parts.append(random.choice(FAKES))
     return "".join(parts)
 
