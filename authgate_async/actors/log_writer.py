@@ -97,10 +97,9 @@ class LogWriter:
         return f"{error} (the record is kept, and written as soon as that can be)"
 
     def _happened(self, group: Group) -> bool:
-        opening = group[0]
-        if isinstance(opening, RunOpened) and self._file.began(opening):
+        if group and isinstance(group[0], RunOpened) and self._file.began(group[0]):
             group = group[1:]
-        return all(isinstance(record, _HAPPENED) for record in group)
+        return bool(group) and all(isinstance(record, _HAPPENED) for record in group)
 
     async def _append(self, groups: Sequence[Group]) -> list[int | UsageError]:
         """Append what is kept, and behind it these groups; return what became of these."""

@@ -13,9 +13,11 @@ from anyio import to_thread
 from authgate_async import Task, tool
 from authgate_async.actors import log_writer
 from authgate_async.errors import LogUnavailableError
+from authgate_async.log.records import Refusal
 from authgate_async.log.storage import Storage
 from authgate_async.log.verify import verify
 from authgate_async.log.writer import LogFile
+from authgate_async.messages import Append, Appended
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,6 +139,25 @@ async def test_the_gate_is_closed_and_opens_again(
     assert opened.status == "done"
     runs = [record["run"] for record in await whole(log) if record["kind"] == "run_opened"]
     assert runs == [opened.run]
+
+
+async def test_a_group_without_records_crashes_nobody(
+    runtime: Callable[..., Any], log: Path, disk: Disk
+) -> None:
+    """While there is no room it is answered like any other, and nothing of it is kept."""
+    refusal = Refusal(
+        action_id="r:0", code="permit_forged", permit_digest="0" * 64, sentence="no", time=1
+    )
+    async with runtime(log=log, tools=(hold, echo)) as rt:
+        writer = rt._required().log
+        disk.fill()
+        problems = (await writer.ask(Append(((), (refusal,))), Appended, timeout=60)).problems
+        disk.free()
+        after = await rt.run(HI)
+
+    assert problems[0].endswith("No space left on device")
+    assert problems[1].endswith("as soon as that can be)")
+    assert after.status == "done"
 
 
 async def test_a_run_whose_end_there_was_room_for_is_whole(
