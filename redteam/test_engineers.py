@@ -13,7 +13,7 @@ import pytest
 
 CLONE = Path(__file__).parents[1]
 SEED = "1108"
-ENGINEERS = 60
+ENGINEERS = 36
 SETTINGS = (
     ("rust", "asyncio", "jail"),
     ("rust", "trio", "process"),

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from redteam.machine.machine import Machine
 
-EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", "120"))
+EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", "60"))
 """How often each machine is run; `make soak` runs more, and other ones."""
 
 BOUNDS = settings(

@@ -158,9 +158,11 @@ async def test_a_call_that_is_cancelled_in_the_mailbox_holds_nothing(
         group.start_soon(rt.run, hanging)
         await began[0].wait()
         group.start_soon(rt.run, _say("waits for the place"))
+        supervisor = rt._required().supervisor
+        while supervisor.stats().in_hand < 2:
+            await anyio.lowlevel.checkpoint()
         async with anyio.create_task_group() as third:
             third.start_soon(rt.run, _say("is in the mailbox"))
-            supervisor = rt._required().supervisor
             while supervisor.stats().depth == 0:
                 await anyio.lowlevel.checkpoint()
             third.cancel_scope.cancel()
