@@ -283,11 +283,12 @@ class World:
     def named(self) -> list[int]:
         """Return the processes with the call's name that are not dead."""
         found = []
-        for path in Path("/proc").glob("[0-9]*/stat"):
+        for pid in _processes():
             with contextlib.suppress(OSError):
+                path = Path("/proc", pid, "stat")
                 name, state = re.match(r"\d+ \((.*)\) (.)", path.read_text()).groups()  # type: ignore[union-attr]
                 if name == self.token and state not in "ZX":
-                    found.append(int(path.parent.name))
+                    found.append(int(pid))
         return found
 
     def _kill_all(self) -> None:
@@ -306,10 +307,11 @@ class World:
     def _holders(self) -> set[int]:
         found = set()
         fifo = str(self.folder / "granted/alive") + " (deleted)"
-        for path in Path("/proc").glob("[0-9]*/fd/*"):
+        for pid in _processes():
             with contextlib.suppress(OSError):
-                if path.readlink() == Path(fifo) and int(path.parts[2]) != os.getpid():
-                    found.add(int(path.parts[2]))
+                held = [path.readlink() for path in Path("/proc", pid, "fd").iterdir()]
+                if Path(fifo) in held and int(pid) != os.getpid():
+                    found.add(int(pid))
         return found
 
     # The machine
@@ -328,6 +330,11 @@ class World:
         for path in self.library.iterdir():
             path.unlink()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _processes() -> list[str]:
+    """List the numbers of all processes; any may be gone when it is looked at."""
+    return [name for name in os.listdir("/proc") if name.isdigit()]
 
 
 def _handle(path: str) -> tuple[int, str]:
