@@ -14,6 +14,9 @@ import pytest
 CLONE = Path(__file__).parents[1]
 SEED = "1108"
 ENGINEERS = 36
+CATEGORIES = 18
+"""One engineer for each."""
+
 SETTINGS = (
     ("rust", "asyncio", "jail"),
     ("rust", "trio", "process"),
@@ -48,6 +51,17 @@ def test_nothing_escapes_under_any_setting() -> None:
     assert engineers["all"] == ENGINEERS
     for category, different in each[0]["different_plans"].items():
         assert different >= LEAST_DIFFERENT * engineers[category], category
+
+
+@pytest.mark.timeout(600)
+def test_one_setting_leaves_nothing_to_the_next() -> None:
+    """All eight in a row, in one process: what an engineer did does not count for its namesake."""
+    status, found = _attack("--matrix", "--engineers", str(CATEGORIES))
+
+    assert len(found["settings"]) == 8
+    assert [data["findings"] for data in found["settings"].values()] == [[]] * 8
+    assert found["same_tables"]
+    assert status == 0
 
 
 def _options(setting: tuple[str, str, str]) -> list[str]:

@@ -30,6 +30,9 @@ SPENDERS = 6
 AT_ONCE = 60
 """Calls of one engineer at most."""
 
+DECISIONS = 3
+"""One more than the gate has under way."""
+
 
 @dataclass
 class Purse:
@@ -64,6 +67,7 @@ class Purse:
 @asynccontextmanager
 async def arena(setting: Setting) -> AsyncIterator[Attack]:
     """Open a runtime with a few who spend."""
+    SPENT.clear()  # of another runtime, whose engineers had the same purses
     row = [Principal(f"m{n}", "machine", owner=OWNER) for n in range(SPENDERS)]
     async with open_stage(setting, (spend,), principals=row) as stage:
 
@@ -164,7 +168,11 @@ def _used_up(purse: Purse, tasks: list[Task]) -> None:
 
 
 async def _cancel(stage: Stage, engineer: Engineer, purse: Purse) -> None:
-    """Call all at once, and let go of some at any moment."""
+    """Call all at once, and let go of some at any moment.
+
+    What is being decided when its run is cancelled holds its part until that decision is through:
+    so a few others are asked for, and denied, before anybody counts on what is left.
+    """
     tasks = _calls(engineer, purse)
 
     async def leave(task: Task, turns: int) -> None:
@@ -177,6 +185,9 @@ async def _cancel(stage: Stage, engineer: Engineer, purse: Purse) -> None:
     async with anyio.create_task_group() as group:
         for task in tasks:
             group.start_soon(leave, task, engineer.random.randrange(60))
+    nothing = {"tool": "spend", "args": {"purse": "nobody's", "spender": "m0"}}
+    for _ in range(DECISIONS):
+        await stage.steps("m0", nothing)
 
 
 async def _soon(scope: anyio.CancelScope, turns: int) -> None:
