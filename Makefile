@@ -14,7 +14,7 @@ test:
 verify: setup
 	bash .ci/verify $(MINUTES)
 
-# A thousand engineers under each kernel, event loop and level, and the runtimes that are broken on purpose.
+# A hundred engineers of each kind under each kernel, event loop and level, and the runtimes that are broken on purpose.
 redteam: setup
 	$(PY) -m redteam --matrix --broken
 
