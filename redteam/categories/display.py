@@ -28,8 +28,8 @@ __all__ = ["CATEGORY"]
 
 ATTACKS = 4
 
-ROW = re.compile(r" ?\d+ ")
-"""How a row of a table begins; a long cell goes on below itself, beside nothing."""
+HEAD = 2
+"""Lines of a table before its records: the title and the names of the columns."""
 
 HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
@@ -158,15 +158,15 @@ def _look_at_shown(stage: Stage) -> None:
     """See that the commands show a row for each record, harmless, and no other."""
     log = stage.folder / "log"
     count = (log / "log.jsonl").read_bytes().count(b"\n")
-    for arguments, row in (
-        (["show"], ROW),
-        (["show", "--json"], re.compile(r"\{.*\}$")),
-        (["tail", "-n", "999999"], re.compile(r"\d+\t")),
+    for arguments, head in (
+        (["show"], HEAD),
+        (["show", "--json"], 0),
+        (["tail", "-n", "999999"], 0),
     ):
         shown = _shown(["audit", *arguments, str(log)])
         if found := HIDDEN.search(shown):
             raise EscapedError(f"`audit {arguments[0]}` shows {found[0]!a}")
-        rows = sum(bool(row.match(line)) for line in shown.split("\n"))
+        rows = len(shown.splitlines()) - head
         if rows != count:
             raise EscapedError(f"`audit {arguments[0]}` shows {rows} records of {count}")
 
