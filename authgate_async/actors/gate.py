@@ -273,7 +273,7 @@ class Gate:
         actions = _encode([one.action for one in asked])
         unused = [Settlement(nonce, redeemed=False, started=False) for nonce in self._unused]
         self._unused.clear()
-        decide = partial(_decide, self._kernel, unused, actions)
+        decide = partial(_settle_and_decide, self._kernel, unused, actions)
         return _signed(
             await to_thread.run_sync(decide, self._now(), os.urandom(32), limiter=self._threads)
         )
@@ -410,7 +410,7 @@ class Gate:
         return problem
 
 
-def _decide(
+def _settle_and_decide(
     kernel: Kernel, unused: list[Settlement], actions: bytes, now: int, entropy: bytes
 ) -> bytes:
     if unused:
