@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from authgate_async import tool
 from authgate_async.tools.folders import Folders  # noqa: TC001 - `@tool` reads it
@@ -34,6 +35,11 @@ def take_in_jail(name: str, token: str, folders: Folders, item: str = "") -> str
 def take_in_process(name: str, token: str, folders: Folders, item: str = "") -> str:
     """Do the same at the other level."""
     return leave(folders, token, f"{name}/{item}")
+
+
+def take_step(name: str, token: str, **more: Any) -> dict[str, Any]:
+    """Write the step of a plan that takes something; `more` are further arguments."""
+    return {"tool": "take", "args": {"name": name, "token": token, **more}}
 
 
 TAKE = {"jail": take_in_jail, "process": take_in_process}

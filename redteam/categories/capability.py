@@ -12,7 +12,7 @@ import anyio
 
 from authgate_async import AuthgateError
 from authgate_async.wire import Action, Request
-from redteam.bodies.marks import TAKE
+from redteam.bodies.marks import TAKE, take_step
 from redteam.broken.kernels import (
     counts_nothing,
     covers_what_begins_alike,
@@ -101,13 +101,9 @@ async def arena(setting: Setting) -> AsyncIterator[Attack]:
         yield attack
 
 
-def _take(name: str, item: str, token: str) -> dict[str, object]:
-    return {"tool": "take", "args": {"name": name, "item": item, "token": token}}
-
-
 async def _calm(scene: Scene, engineer: Engineer) -> None:
     token, item = f"{engineer.name}-calm", engineer.random.choice((HELD, HELD + "/d"))
-    result = await scene.stage.steps("mallory", _take("main", item, token))
+    result = await scene.stage.steps("mallory", take_step("main", token, item=item))
     scene.stage.must_have_run(token, result)
 
 
@@ -172,7 +168,7 @@ async def _beside(scene: Scene, engineer: Engineer) -> None:
     item = _near(random) if random.random() < 0.9 else HELD
     token = engineer.tries(f"read {item!a} of {name!a}")
     with suppress(AuthgateError):
-        await scene.stage.steps("mallory", _take(name, item, token))
+        await scene.stage.steps("mallory", take_step(name, token, item=item))
     _judge(scene, token, allowed=covered(name, item))
 
 
@@ -235,7 +231,7 @@ async def _too_late(scene: Scene, engineer: Engineer) -> None:
             grant, "machine:friend", "read", *where, by="machine:mallory", **options
         )
     scene.clock.now = (scene.clock.now // SECOND + lives + beyond) * SECOND
-    await stage.steps("friend" if handed else "mallory", _take(vault, "", token))
+    await stage.steps("friend" if handed else "mallory", take_step(vault, token))
     stage.must_not_have_run(token)
 
 
@@ -282,7 +278,7 @@ async def _widened(scene: Scene, engineer: Engineer) -> None:
     except AuthgateError:
         made = ""
     name = resource.partition(":")[2]
-    await scene.stage.steps("friend", _take(name, options["scope"], token))
+    await scene.stage.steps("friend", take_step(name, token, item=options["scope"]))
     scene.stage.must_not_have_run(token)
     if made:
         raise EscapedError(f"a grant was handed on that is wider in {how}")
@@ -313,7 +309,7 @@ async def _from_nowhere(scene: Scene, engineer: Engineer) -> None:
         await scene.stage.rt.delegate(
             parent, "machine:friend", "read", "vault:main", by=by, scope=item, **options
         )
-    await scene.stage.steps("friend", _take("main", item, token))
+    await scene.stage.steps("friend", take_step("main", token, item=item))
     scene.stage.must_not_have_run(token)
 
 
@@ -334,7 +330,7 @@ async def _overdrawn(scene: Scene, engineer: Engineer) -> None:
     async with anyio.create_task_group() as tasks:
         for token in tokens:
             who = random.choice(("mallory", "friend"))
-            tasks.start_soon(stage.steps, who, _take(vault, "", token))
+            tasks.start_soon(stage.steps, who, take_step(vault, token))
     ran = [token for token in tokens if stage.mark(token) is not None]
     stage.expected.update(ran)
     if len(ran) > limit:

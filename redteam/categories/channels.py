@@ -29,7 +29,7 @@ from authgate_async.messages import (
     Withdraw,
 )
 from authgate_async.wire import SignedVerdict, Verdict
-from redteam.bodies.marks import TAKE
+from redteam.bodies.marks import TAKE, take_step
 from redteam.broken.kernels import forgets_permits_are_used
 from redteam.broken.supervisors import redeems_nothing
 from redteam.engineers import Broken, Category, EscapedError
@@ -82,8 +82,8 @@ async def arena(setting: Setting) -> AsyncIterator[Attack]:
 async def _calm(scene: Scene, engineer: Engineer) -> None:
     """Whatever came before, an allowed call works."""
     token = f"{engineer.name}-calm"
-    step = {"tool": "take", "args": {"name": "hers", "token": token}}
-    scene.stage.must_have_run(token, await scene.stage.steps("mallory", step))
+    result = await scene.stage.steps("mallory", take_step("hers", token))
+    scene.stage.must_have_run(token, result)
 
 
 # Permits

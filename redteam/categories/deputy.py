@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from authgate_async import AuthgateError, Task
-from redteam.bodies.marks import TAKE
+from redteam.bodies.marks import TAKE, take_step
 from redteam.broken.kernels import permits_everything
 from redteam.engineers import Broken, Category
 from redteam.stage import open_stage
@@ -53,10 +53,6 @@ async def arena(setting: Setting) -> AsyncIterator[Attack]:
         yield attack
 
 
-def _take(token: str, **more: Any) -> dict[str, Any]:
-    return {"tool": "take", "args": {"name": "his", "token": token, **more}}
-
-
 async def _crowd(stage: Stage, whisperer: _Whisperer, engineer: Engineer) -> None:
     """Hide among many runs of bob that do the same under the same names, at the same time."""
     del whisperer
@@ -64,8 +60,8 @@ async def _crowd(stage: Stage, whisperer: _Whisperer, engineer: Engineer) -> Non
     mine, his = random.randrange(1, 6), random.randrange(1, 6)
     told = engineer.tries(f"{mine} runs among {his} of bob's")
     batch = random.random() < 0.5
-    tasks = [Task("mallory", steps=(_take(f"{told}-m{n}"),)) for n in range(mine)]
-    tasks += [Task("bob", steps=(_take(f"{told}-b{n}"),)) for n in range(his)]
+    tasks = [Task("mallory", steps=(take_step("his", f"{told}-m{n}"),)) for n in range(mine)]
+    tasks += [Task("bob", steps=(take_step("his", f"{told}-b{n}"),)) for n in range(his)]
     random.shuffle(tasks)
     stage.expected.update(f"{told}-b{n}" for n in range(his))
     if batch:
@@ -86,13 +82,13 @@ async def _in_his_name(stage: Stage, whisperer: _Whisperer, engineer: Engineer) 
     field, where = random.choice(FIELDS), random.choice(("step", "args", "rationale", "nested"))
     value = random.choice(("bob", "machine:bob", {"name": "bob"}, ["bob"], True))
     token = engineer.tries(f"{field} in the {where}: {value}")
-    step = _take(token)
+    step = take_step("his", token)
     if where == "step":
         step |= {field: value}
     elif where == "args":
-        step = _take(token, **{field: value})
+        step = take_step("his", token, **{field: value})
     elif where == "nested":
-        step = _take(token, item={field: value, "item": ""})
+        step = take_step("his", token, item={field: value, "item": ""})
     else:
         step |= {"rationale": f"{field}: {value}"}
     await _as_mallory(stage, Task("mallory", steps=(step,)), token)
@@ -102,7 +98,7 @@ async def _whisper(stage: Stage, whisperer: _Whisperer, engineer: Engineer) -> N
     """Have the planner that both use plan bob's step for mallory, and mallory's among bob's."""
     random = engineer.random
     token, name = engineer.tries("whisper"), f"task-{engineer.name}-{len(engineer.plan)}"
-    whisperer.plans[name] = [_take(token) | _spoken(random)]
+    whisperer.plans[name] = [take_step("his", token) | _spoken(random)]
     await _as_mallory(stage, Task("mallory", "please", id=name), token)
     del whisperer.plans[name]
 
@@ -116,12 +112,12 @@ async def _hand_back(stage: Stage, whisperer: _Whisperer, engineer: Engineer) ->
     del whisperer
     random = engineer.random
     fine = f"{engineer.name}-{len(engineer.plan)}-his"
-    result = await stage.steps("bob", _take(fine))
+    result = await stage.steps("bob", take_step("his", fine))
     stage.must_have_run(fine, result)
     token = engineer.tries("with what bob was told")
     known = random.choice((result.run, result.task, result.steps[0].action_id))
     item = random.choice((known, f"../{known}", ""))
-    steps = (_take(token, item=item) | {"rationale": known},)
+    steps = (take_step("his", token, item=item) | {"rationale": known},)
     await _as_mallory(stage, Task("mallory", known, id=known, steps=steps), token)
     with suppress(AuthgateError):  # and have it handed on, as if bob had asked for that
         await stage.rt.delegate(known, "machine:mallory", "read", "vault:his", by="machine:bob")

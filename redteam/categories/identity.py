@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from authgate_async import AuthgateError, Task
 from authgate_async.errors import RefusedError
 from authgate_async.wire import Action, Request, Right
-from redteam.bodies.marks import TAKE
+from redteam.bodies.marks import TAKE, take_step
 from redteam.broken.kernels import (
     believes_every_proof,
     folds_names,
@@ -79,15 +79,11 @@ async def arena(setting: Setting) -> AsyncIterator[Attack]:
         yield attack
 
 
-def _take(victim: str, token: str) -> dict[str, object]:
-    return {"tool": "take", "args": {"name": victim, "token": token}}
-
-
 async def _calm(scene: Scene, engineer: Engineer) -> None:
     """Each victim may act under its own name; what the one signs is seen by the attacker."""
     for victim, sign in ((KEYED, scene.victim_signs), (PLAIN, None)):
         token = f"{engineer.name}-{victim}"
-        result = await scene.stage.steps(victim, _take(victim, token), sign=sign)
+        result = await scene.stage.steps(victim, take_step(victim, token), sign=sign)
         scene.stage.must_have_run(token, result)
 
 
@@ -99,7 +95,7 @@ async def _unknown_name(scene: Scene, engineer: Engineer) -> None:
     victim = engineer.random.choice((KEYED, PLAIN))
     name, how = look_alike(victim, engineer.random)
     token = engineer.tries(f"as {victim}, {how}")
-    await _must_fail(scene, token, lambda: scene.stage.steps(name, _take(victim, token)))
+    await _must_fail(scene, token, lambda: scene.stage.steps(name, take_step(victim, token)))
 
 
 async def _enrolled_name(scene: Scene, engineer: Engineer) -> None:
@@ -114,7 +110,9 @@ async def _enrolled_name(scene: Scene, engineer: Engineer) -> None:
         return
     with suppress(AuthgateError, UnicodeError):
         await scene.stage.enrol(name, kind=kind)
-    await _must_fail(scene, token, lambda: scene.stage.steps(name, _take(victim, token), kind=kind))
+    await _must_fail(
+        scene, token, lambda: scene.stage.steps(name, take_step(victim, token), kind=kind)
+    )
 
 
 async def _other_kind(scene: Scene, engineer: Engineer) -> None:
@@ -124,7 +122,7 @@ async def _other_kind(scene: Scene, engineer: Engineer) -> None:
     token = engineer.tries(f"{victim} as {kind!a}")
     if engineer.random.random() < 0.5:
         await scene.stage.enrol(victim, kind="human")
-    step = _take(victim, token)
+    step = take_step(victim, token)
     await _must_fail(scene, token, lambda: scene.stage.steps(victim, step, kind=kind))
 
 
@@ -166,7 +164,7 @@ async def _altered_proof(scene: Scene, engineer: Engineer) -> None:
         return altered
 
     token = engineer.tries("altered proof")
-    step = _take(KEYED, token)
+    step = take_step(KEYED, token)
     await _must_fail(scene, token, lambda: scene.stage.steps(KEYED, step, sign=sign))
     engineer.plan[-1] += f": {how}"
 
@@ -187,7 +185,7 @@ async def _foreign_proof(scene: Scene, engineer: Engineer) -> None:
     }
     how = engineer.random.choice(sorted(ways))
     token = engineer.tries(f"proof of {how}")
-    step = _take(KEYED, token)
+    step = take_step(KEYED, token)
     await _must_fail(scene, token, lambda: scene.stage.steps(KEYED, step, sign=ways[how]))
 
 
@@ -201,7 +199,7 @@ async def _new_key(scene: Scene, engineer: Engineer) -> None:
         pass
     else:
         raise EscapedError("the victim is enrolled under another key")
-    step = _take(KEYED, token)
+    step = take_step(KEYED, token)
     await _must_fail(scene, token, lambda: scene.stage.steps(KEYED, step, sign=scene.own.sign))
 
 
@@ -212,8 +210,8 @@ async def _in_a_batch(scene: Scene, engineer: Engineer) -> None:
     """Act as the victim in a batch, which carries no keys, among honest tasks."""
     token, name = engineer.tries("in a batch"), f"{engineer.name}-honest-{len(engineer.plan)}"
     tasks = [
-        Task(KEYED, steps=(_take(KEYED, token),)),
-        Task(PLAIN, steps=(_take(PLAIN, name),)),
+        Task(KEYED, steps=(take_step(KEYED, token),)),
+        Task(PLAIN, steps=(take_step(PLAIN, name),)),
     ]
     engineer.random.shuffle(tasks)
     results = [result async for result in scene.stage.rt.run_batch(tasks)]
@@ -259,7 +257,7 @@ async def _hand_on(scene: Scene, engineer: Engineer) -> None:
         return
     with suppress(AuthgateError, UnicodeError):
         await scene.stage.rt.delegate(grant, "machine:mallory", "read", f"vault:{PLAIN}", by=by)
-    step = _take(PLAIN, token)
+    step = take_step(PLAIN, token)
     await _must_fail(scene, token, lambda: scene.stage.steps("mallory", step, sign=scene.own.sign))
     await scene.stage.rt.revoke(grant)
 

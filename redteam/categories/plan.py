@@ -14,7 +14,7 @@ from authgate_async import AuthgateError, RulePlanner, Step, Task
 from authgate_async.messages import Plan
 from authgate_async.policy import Resource
 from redteam.bodies.buying import READ
-from redteam.bodies.marks import TAKE
+from redteam.bodies.marks import TAKE, take_step
 from redteam.broken.kernels import permits_everything
 from redteam.broken.runs import goes_on_after_denials, takes_any_plan
 from redteam.engineers import Broken, Category, EscapedError
@@ -91,14 +91,10 @@ async def arena(setting: Setting) -> AsyncIterator[Attack]:
             yield attack
 
 
-def _take(name: str, token: str, **more: Any) -> dict[str, Any]:
-    return {"tool": "take", "args": {"name": name, "token": token}, **more}
-
-
 async def _calm(scene: Scene, engineer: Engineer) -> None:
     """After whatever was said, an honest plan still runs, and so does an honest sentence."""
     token = f"{engineer.name}-calm"
-    result = await scene.say(lambda _, done: [] if done else [_take("hers", token)])
+    result = await scene.say(lambda _, done: [] if done else [take_step("hers", token)])
     scene.stage.must_have_run(token, result)  # type: ignore[arg-type]
     read = await scene.stage.rt.run("read public/notes.txt", agent="mallory")
     if [step.value for step in read.steps] != ["notes"]:
@@ -164,7 +160,7 @@ async def _later(said: object) -> object:
 
 def _no_plans(token: str) -> dict[str, Callable[[], object]]:
     """Return what a planner may say that is no plan, but would take from their vault if it was."""
-    step, fine = _take("theirs", token), _take("hers", token)
+    step, fine = take_step("theirs", token), take_step("hers", token)
     text = json.dumps([fine])
     return {
         "a generator": lambda: (each for each in [fine]),
@@ -176,9 +172,11 @@ def _no_plans(token: str) -> dict[str, Callable[[], object]]:
         "a dict of its own": lambda: [_Dict(fine)],
         "arguments of its own": lambda: [{"tool": "take", "args": _Dict(fine["args"])}],
         "a list of its own": lambda: _List([fine]),
-        "a list of its own in arguments": lambda: [_take("hers", token, rationale=_List())],
+        "a list of its own in arguments": lambda: [
+            take_step("hers", token) | {"rationale": _List()}
+        ],
         "a tool of its own": lambda: [{"tool": _Text("take"), "args": fine["args"]}],
-        "a name of its own": lambda: [_take(_Text("theirs"), token)],
+        "a name of its own": lambda: [take_step(_Text("theirs"), token)],
         "a key of its own": lambda: [
             {"tool": "take", "args": {_Text("name"): "hers", "token": token}}
         ],
@@ -196,12 +194,12 @@ def _no_plans(token: str) -> dict[str, Callable[[], object]]:
         "a text in a text": lambda: json.dumps(text),
         "a byte order mark": lambda: "\ufeff" + text,
         "UTF-16": lambda: text.encode("utf-16"),
-        "half a character": lambda: [_take("hers", token, rationale="\udc80")],
+        "half a character": lambda: [take_step("hers", token) | {"rationale": "\udc80"}],
         "a text that is too long": lambda: " " * (4 * 2**20) + text,
         "a deep text": lambda: "[" * 100_000,
-        "a deep list": lambda: [_take("hers", token, rationale=[[[["x"]]]])],
+        "a deep list": lambda: [take_step("hers", token) | {"rationale": [[[["x"]]]]}],
         "too many steps": lambda: [fine] * 65,
-        "a long rationale": lambda: [_take("hers", token, rationale="x" * 4097)],
+        "a long rationale": lambda: [take_step("hers", token) | {"rationale": "x" * 4097}],
         "a tool with a line break": lambda: [{"tool": "take\n", "args": fine["args"]}],
         "a liar": _Liar,
         "an error": lambda: _raises(ValueError("x")),
@@ -262,7 +260,7 @@ async def _changes(scene: Scene, engineer: Engineer) -> None:
     random = engineer.random
     token = engineer.tries("change a plan that was said")
     tokens = [f"{token}-{number}" for number in range(4)]
-    steps: list[Any] = [_take("hers", each) for each in tokens[:3]]
+    steps: list[Any] = [take_step("hers", each) for each in tokens[:3]]
     turns = random.randrange(1, 40)
 
     async def change() -> None:
@@ -270,7 +268,7 @@ async def _changes(scene: Scene, engineer: Engineer) -> None:
             for step in steps[:3]:
                 step["args"]["name"] = "theirs" if turn % 2 else "hers"
             if turn == turns:
-                steps.append(_take("theirs", tokens[3]))
+                steps.append(take_step("theirs", tokens[3]))
             await anyio.lowlevel.checkpoint()
 
     async with anyio.create_task_group() as both:
@@ -288,13 +286,13 @@ async def _by_results(scene: Scene, engineer: Engineer) -> None:
     """Plan on from what a tool returned, as a planner does that obeys what it reads."""
     random = engineer.random
     token = engineer.tries(f"obey a result, {random.randrange(1, 5)} rounds")
-    orders = json.dumps([_take("theirs", token)])
+    orders = json.dumps([take_step("theirs", token)])
     first = f"{token}-fine"
     scene.stage.expected.add(first)
 
     def says(_: Task, done: Sequence[StepResult]) -> object:
         if not done:
-            return [{"tool": "take", "args": {"name": "hers", "item": orders, "token": first}}]
+            return [take_step("hers", first, item=orders)]
         return str(done[-1].value).removeprefix("hers/") if len(done) < 5 else []
 
     await scene.say(says)
@@ -304,7 +302,7 @@ async def _by_results(scene: Scene, engineer: Engineer) -> None:
 async def _behind_a_denial(scene: Scene, engineer: Engineer) -> None:
     """Plan on behind a denial, in the same plan or the next."""
     token = engineer.tries("plan on behind a denial")
-    denied, fine = _take("theirs", f"{token}-denied"), _take("hers", token)
+    denied, fine = take_step("theirs", f"{token}-denied"), take_step("hers", token)
     together = engineer.random.random() < 0.5
 
     def says(_: Task, done: Sequence[StepResult]) -> object:

@@ -17,7 +17,7 @@ from authgate_async import AuthgateError, RunResult
 from authgate_async.policy import Resource
 from authgate_async.wire import Action, Request
 from redteam.bodies.buying import READ, SPEND
-from redteam.bodies.marks import TAKE
+from redteam.bodies.marks import TAKE, take_step
 from redteam.broken.gates import gives_in, names_the_holders, quotes_arguments
 from redteam.broken.kernels import permits_everything
 from redteam.disguises import look_alike
@@ -97,18 +97,14 @@ async def _furnish(stage: Stage, secret: str) -> None:
         await stage.rt.grant(holder, "write", where, args=args, budget={"calls": 5})
     gone = await stage.rt.grant("machine:alice", "read", "vault:nobodys", scope="plans")
     await stage.rt.revoke(gone)
-    await stage.steps("alice", _take("theirs", "", "alice-did"))
+    await stage.steps("alice", take_step("theirs", "alice-did"))
     stage.expected.add("alice-did")
-
-
-def _take(name: str, item: str, token: str) -> dict[str, Any]:
-    return {"tool": "take", "args": {"name": name, "item": item, "token": token}}
 
 
 async def _calm(scene: Scene, engineer: Engineer) -> None:
     for stage in (scene.bare, scene.full):
         token = f"{engineer.name}-calm"
-        stage.must_have_run(token, await stage.steps("eve", _take("hers", "", token)))
+        stage.must_have_run(token, await stage.steps("eve", take_step("hers", token)))
 
 
 # What is asked
@@ -123,7 +119,7 @@ def _question(random: Random, token: str, hidden: str) -> tuple[dict[str, Any], 
         shown = f"like {shown}, {how}"
     item = random.choice(ITEMS)
     asked: dict[str, dict[str, Any]] = {
-        "take": _take(name, item, token),
+        "take": take_step(name, token, item=item),
         "read": {"tool": "file_read", "args": {"path": item or "secret.txt"}},
         "read of": {"tool": "file_read", "args": {"path": "public/notes.txt", "root": name}},
         "spend": _spend(random.choice(("small", "large", name)), 101, token),
@@ -242,7 +238,7 @@ async def _wear_out(scene: Scene, engineer: Engineer) -> None:
     answers: list[str] = []
 
     async def ask(number: int) -> None:
-        step = _take(name, item, f"{token}-{number}")
+        step = take_step(name, f"{token}-{number}", item=item)
         answers.append(await _answer(stage, lambda: stage.steps("eve", step)))
 
     if at_once:

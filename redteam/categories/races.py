@@ -15,7 +15,7 @@ from anyio import to_thread
 from authgate_async import AuthgateError
 from authgate_async.policy import Resource
 from redteam.bodies.looking import LOOK
-from redteam.bodies.marks import TAKE
+from redteam.bodies.marks import TAKE, take_step
 from redteam.broken.files import looks_before_it_reads
 from redteam.broken.kernels import forgets_revocations
 from redteam.engineers import Broken, Category, EscapedError
@@ -176,8 +176,7 @@ async def _grants(scene: Scene, engineer: Engineer) -> None:
         while True:
             asked.append(f"{token}-{len(asked)}")
             stage.expected.add(asked[-1])
-            args = {"name": engineer.name, "token": asked[-1]}
-            await stage.steps("mallory", {"tool": "take", "args": args})
+            await stage.steps("mallory", take_step(engineer.name, asked[-1]))
 
     async with anyio.create_task_group() as group:
         for _ in range(random.randrange(1, 4)):

@@ -31,7 +31,7 @@ from authgate_async.wire import (
     SignedVerdict,
     Verdict,
 )
-from redteam.bodies.marks import TAKE
+from redteam.bodies.marks import TAKE, take_step
 from redteam.broken.kernels import (
     forgets_approvals_are_used,
     forgets_permits_are_used,
@@ -92,13 +92,9 @@ async def arena(setting: Setting) -> AsyncIterator[Attack]:
         yield attack
 
 
-def _take(name: str, token: str) -> dict[str, object]:
-    return {"tool": "take", "args": {"name": name, "token": token}}
-
-
 async def _calm(scene: Scene, engineer: Engineer) -> None:
     token = f"{engineer.name}-calm"
-    result = await scene.stage.steps("mallory", _take("hers", token))
+    result = await scene.stage.steps("mallory", take_step("hers", token))
     scene.stage.must_have_run(token, result)
 
 
@@ -114,8 +110,10 @@ async def _ask_again(scene: Scene, engineer: Engineer) -> None:
     fine = f"{token}-fine"
     stage.expected.add(fine)
     name = f"task-{engineer.name}" if how == "under one id" else ""
-    tasks = [Task("mallory", id=name, steps=(_take("theirs", token),)) for _ in range(times)]
-    tasks.insert(random.randrange(times), Task("mallory", id=name, steps=(_take("hers", fine),)))
+    tasks = [Task("mallory", id=name, steps=(take_step("theirs", token),)) for _ in range(times)]
+    tasks.insert(
+        random.randrange(times), Task("mallory", id=name, steps=(take_step("hers", fine),))
+    )
     if how == "in a batch":
         _ = [result async for result in stage.rt.run_batch(tasks)]
     elif how == "at once":
@@ -137,11 +135,11 @@ async def _behind_a_denial(scene: Scene, engineer: Engineer) -> None:
     token = engineer.tries(f"{behind} steps behind a denial, {before} before")
     early = [f"{token}-early{number}" for number in range(before)]
     late = [f"{token}-late{number}" for number in range(behind)]
-    denied = random.choice((_take("theirs", token), {"tool": "nothing"}, {"tool": "take"}))
+    denied = random.choice((take_step("theirs", token), {"tool": "nothing"}, {"tool": "take"}))
     steps = [
-        *[_take("hers", each) for each in early],
+        *[take_step("hers", each) for each in early],
         denied,
-        *[_take("hers", each) for each in late],
+        *[take_step("hers", each) for each in late],
     ]
     stage.expected.update(early)
     await stage.steps("mallory", *steps)
@@ -158,7 +156,7 @@ async def _approved_twice(scene: Scene, engineer: Engineer) -> None:
     first, second = f"{told}-first", f"{told}-second"
     approval: Approve | None = None
     async with anyio.create_task_group() as runs:
-        runs.start_soon(stage.steps, "mallory", _take("asked", first))
+        runs.start_soon(stage.steps, "mallory", take_step("asked", first))
         call = await _waiting(stage, first)
         stage.must_not_have_run(first)
         approval = sign_approval(call, "carol", scene.key)
@@ -169,7 +167,7 @@ async def _approved_twice(scene: Scene, engineer: Engineer) -> None:
     async with anyio.create_task_group() as runs:
         again = random.choice((first, second))  # the same words make another call
         (stage.board / first).unlink()
-        runs.start_soon(stage.steps, "mallory", _take("asked", again))
+        runs.start_soon(stage.steps, "mallory", take_step("asked", again))
         call = await _waiting(stage, again)
         forged, how = _forged(approval, call, scene.key, random)
         engineer.plan[-1] += f": {how}"
@@ -178,7 +176,7 @@ async def _approved_twice(scene: Scene, engineer: Engineer) -> None:
         for _ in range(random.randrange(3)):
             with suppress(AuthgateError):
                 await stage.rt.approve(approval)
-        await stage.steps("mallory", _take("hers", f"{told}-between"))
+        await stage.steps("mallory", take_step("hers", f"{told}-between"))
         runs.cancel_scope.cancel()
     stage.expected.add(f"{told}-between")
     stage.must_not_have_run(first, second)

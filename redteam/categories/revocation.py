@@ -10,7 +10,7 @@ import anyio
 
 from authgate_async import AuthgateError, Task
 from redteam.bodies.lingering import LINGER
-from redteam.bodies.marks import TAKE
+from redteam.bodies.marks import TAKE, take_step
 from redteam.broken.kernels import forgets_epochs, forgets_revocations
 from redteam.broken.supervisors import ends_nothing, redeems_nothing
 from redteam.engineers import Broken, Category
@@ -43,7 +43,7 @@ class Line:
 
     def take(self, token: str) -> dict[str, object]:
         """Return the step that the line is about."""
-        return {"tool": "take", "args": {"name": self.vault, "token": token}}
+        return take_step(self.vault, token)
 
     def linger(self, token: str) -> dict[str, object]:
         """Return the same, of a call that waits to be told to go on."""
