@@ -29,11 +29,32 @@ LEAST_DIFFERENT = 0.9
 """Of the engineers of a category, so many at least must have a plan of their own."""
 
 
+UNBROKEN = """
+import anyio
+from contextlib import nullcontext
+from authgate_async import oplog
+from redteam.campaign import attack, try_broken
+from redteam.categories import CATEGORIES
+from redteam.engineers import Broken, Setting
+
+async def main():
+    oplog.configure("critical")
+    for category in CATEGORIES:
+        await attack(category, Setting(), 3, 1108)
+        print((await try_broken(category, Broken("", nullcontext), Setting(), 3, 1108)).caught)
+
+anyio.run(main)
+"""
+
+
+def _environ() -> dict[str, str]:
+    return {name: text for name, text in os.environ.items() if name != "PYTHONSAFEPATH"}
+
+
 def _attack(*options: str) -> tuple[int, dict[str, Any]]:
     """Run the harness as anybody would, in this clone."""
-    environ = {name: text for name, text in os.environ.items() if name != "PYTHONSAFEPATH"}
     command = [sys.executable, "-m", "redteam", "--json", "--seed", SEED, *options]
-    done = subprocess.run(command, cwd=CLONE, env=environ, capture_output=True, check=False)
+    done = subprocess.run(command, cwd=CLONE, env=_environ(), capture_output=True, check=False)
     assert done.returncode in (0, 1), done.stderr.decode()[-5000:]
     return done.returncode, json.loads(done.stdout)
 
@@ -79,6 +100,20 @@ def test_every_broken_runtime_is_found_out() -> None:
     categories = {row["category"] for row in each["table"]} - {"all"}
     assert {trial["category"] for trial in each["broken"]} == categories
     assert status == 0
+
+
+@pytest.mark.timeout(600)
+def test_a_runtime_that_is_not_broken_is_not_found_out() -> None:
+    """In the place of a broken one, behind a campaign in the same process, it holds."""
+    done = subprocess.run(
+        [sys.executable, "-c", UNBROKEN],
+        cwd=CLONE,
+        env=_environ(),
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()[-5000:]
+    assert done.stdout.decode().split() == ["False"] * CATEGORIES
 
 
 def test_the_same_seed_gives_the_same_bytes() -> None:
