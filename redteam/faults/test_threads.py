@@ -31,7 +31,7 @@ async def test_a_pool_that_others_have_taken_holds_up_nothing(house: Callable[..
 @pytest.mark.parametrize(
     ("function", "status", "told"),
     [
-        ("_decide", "failed", "`gate` died"),
+        ("_settle_and_decide", "failed", "`gate` died"),
         ("redeem", "failed", "`sandbox supervisor` died"),
         ("settle", "done", ""),
         ("append_groups", "denied", "`log writer` died"),
