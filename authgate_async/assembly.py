@@ -138,6 +138,7 @@ class Parts:
         self.log: Ref[Append]
         self.gate: Ref[GateMessage]
         self.supervisor: Ref[SupervisorMessage]
+        self.withdrawals: Ref[Withdraw]
         self.planner: Ref[PlanRequest]
         self.spool: Spool | None = None
 
@@ -302,6 +303,7 @@ def _start(parts: Parts, settings: Settings, file: LogFile) -> None:
         SupervisorMessage,
     )
     withdrawals = start("withdrawals", lambda: Withdrawals(kernel, running), Withdraw)
+    parts.withdrawals = withdrawals
     owed: list[tuple[Record, ...]] = []
     parts.gate = start(
         "gate",

@@ -176,9 +176,13 @@ class Finished(_Message, frozen=True):
 
 
 class Append(_Message, frozen=True, tag="append"):
-    """Make groups of records durable in one commit, in order, each group whole or not at all."""
+    """Make groups of records durable in one commit, in order, each group whole or not at all.
+
+    `owing` says that outcomes of the runs that are closed here may come later: of others none can.
+    """
 
     groups: tuple[tuple[Record, ...], ...]
+    owing: bool = False
 
 
 class Appended(_Message, frozen=True):

@@ -206,10 +206,13 @@ class RunDriver:
         return msgspec.structs.replace(proposal, proof=proof)
 
     async def _close(self, run: Run) -> None:
+        owing = False
         if run.executing:
             # Nobody waits for the call any more, so it is being ended: its outcome comes first.
-            with suppress(AuthgateError):
+            try:
                 await self._supervisor.ask(Settle(run.id), Settled, timeout=self._timeouts.record)
+            except AuthgateError:
+                owing = True
         if nonce := run.executing or run.untaken:
             # The call may not have started; if it did, this gives nothing back.
             with suppress(AuthgateError), anyio.move_on_after(self._timeouts.record):
@@ -217,7 +220,7 @@ class RunDriver:
         closing = RunClosed(run=run.id, status=run.status, time=self._now())
         # The gate may have recorded the opening, and its answer was lost: the log leaves it out.
         group = (closing,) if run.opening is None else (run.opening, closing)
-        (problem,) = await record(self._log, (group,), timeout=self._timeouts.record)
+        (problem,) = await record(self._log, (group,), timeout=self._timeouts.record, owing=owing)
         if problem:
             run.end("failed", f"the end of the run could not be recorded: {problem}")
         self._oplog.info(

@@ -257,10 +257,8 @@ class Runtime(Authority):
     def stats(self) -> dict[str, MailboxStats]:
         """Return the figures of each actor's mailbox, by the actor's name."""
         parts = self._required(closing=True)
-        return {
-            ref.name: ref.stats()
-            for ref in (parts.planner, parts.gate, parts.supervisor, parts.log)
-        }
+        actors = (parts.planner, parts.gate, parts.supervisor, parts.withdrawals, parts.log)
+        return {ref.name: ref.stats() for ref in actors}
 
     async def _run(self, task: Task, kind: str, sign: Sign | None) -> RunResult:
         self._required()

@@ -51,6 +51,9 @@ AGENTS = 12
 ROUND = 20.0
 """Seconds of load before a sample; a long soak has longer rounds, sixty at most."""
 
+PLACES = 64
+"""Resources on which grants come and go. Their names are few; each grant has an id of its own."""
+
 WARM = 2
 """Rounds that do not count."""
 
@@ -142,7 +145,7 @@ class Load:
 
     async def _revoke(self, agent: str) -> None:
         """Take a grant away from a call that runs, or is about to."""
-        place = f"place{self._next()}"
+        place = f"place{self.draw.randrange(PLACES)}"
         grant = await self.rt.grant(f"machine:{agent}", "execute", f"work:{place}")
         ends = ("revoked", "permit_stale", "no_grant")
         async with anyio.create_task_group() as group:

@@ -19,7 +19,7 @@ from authgate_async.log.records import Outcome, Refusal, RunClosed, RunOpened
 from authgate_async.messages import Append, Appended
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from authgate_async.actors.envelope import Envelope
     from authgate_async.actors.mailbox import Inbox
@@ -69,6 +69,9 @@ class LogWriter:
 
     async def _commit(self, batch: list[Envelope[Append]]) -> None:
         groups = [group for envelope in batch for group in envelope.message.groups]
+        for envelope in batch:
+            if envelope.message.owing:
+                self._file.owing.update(_closed_in(envelope.message))
         try:
             results = await self._append(groups)
         except UnavailableError as error:
@@ -130,3 +133,8 @@ class LogWriter:
             await self._append(())
         except UnavailableError:
             return  # whoever asked was told; it stays kept
+
+
+def _closed_in(message: Append) -> Iterator[str]:
+    records = (record for group in message.groups for record in group)
+    return (record.run for record in records if isinstance(record, RunClosed))

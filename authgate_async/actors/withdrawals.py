@@ -37,8 +37,10 @@ class Withdrawals:
     async def run(self, inbox: Inbox[Withdraw]) -> None:
         """Serve until the mailbox is drained."""
         await self._look()  # an incarnation before may have died with the word in its hands
-        while await inbox.batch(BATCH):
+        while batch := await inbox.batch(BATCH):
             await self._look()
+            for envelope in batch:
+                envelope.done()
 
     async def _look(self) -> None:
         """End every call whose permit the registry does not stand behind any more."""

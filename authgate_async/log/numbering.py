@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["MAX_LATE", "NOT_USED", "Due", "Numbering", "Place", "Places"]
 
 MAX_LATE = 65_536
-"""How many closed runs are remembered for the outcomes that they still owe."""
-
+"""How many closed runs are remembered whose outcomes may still come."""
 
 NOT_USED = frozenset({"permit_expired", "permit_stale"})
 """Refusals after which a permit can never have started anything."""
@@ -63,12 +62,15 @@ class Numbering:
         self._open: dict[str, Place] = {}
         self._late: dict[str, Place] = {}
         self._staged: Places = {}
+        self.owing: set[str] = set()
+        """Runs that owe outcomes when they are closed. What others have not got never comes."""
 
     def number(self, group: Sequence[Record]) -> tuple[list[Record], Places]:
         """Return the records with their numbers, and what to `stage` if the group is to be written.
 
         Raises `UsageError` if one is of a run that is not open, opens one that is, or is an outcome
-        that no permit is waiting for. Only such an outcome may follow its run's closing record.
+        that no permit is waiting for. Only an outcome of a run that is `owing` may follow its run's
+        closing record.
         """
         mine: Places = {}
         return [self._number(record, mine) for record in group], mine
@@ -87,10 +89,14 @@ class Numbering:
         for run, place in self._staged.items():
             self._open.pop(run, None)
             self._late.pop(run, None)
-            if place is not None:
+            if place is None:
+                self.owing.discard(run)
+            else:
                 (self._late if place.closed else self._open)[run] = place
         while len(self._late) > MAX_LATE:
-            del self._late[next(iter(self._late))]
+            oldest = next(iter(self._late))
+            del self._late[oldest]
+            self.owing.discard(oldest)
         self._staged = {}
 
     def drop(self) -> None:
@@ -125,7 +131,8 @@ class Numbering:
         if isinstance(record, Outcome) and not _owed(place, record):
             raise UsageError(f"run `{record.run}` owes no outcome; record the intent first")
         after = _after(place, record)
-        mine[record.run] = None if after.closed and not after.due else after
+        ends = isinstance(record, RunClosed) and record.run not in self.owing
+        mine[record.run] = None if ends or (after.closed and not after.due) else after
         if isinstance(record, RunClosed):
             return msgspec.structs.replace(record, run_seq=place.next, steps=place.steps)
         return msgspec.structs.replace(record, run_seq=place.next)

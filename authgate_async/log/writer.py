@@ -76,6 +76,8 @@ class LogFile:
         self._tell = tell
         self._mutex = Lock()
         self._numbering = Numbering()
+        self.owing = self._numbering.owing
+        """Runs of which outcomes may come after their end; told before that is appended."""
         self._grants = InForce()
         self._told: deque[bytes] = deque(maxlen=_TOLD)
         self._auditor = ""

@@ -9,9 +9,12 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from authgate_async.errors import LogUnavailableError
+from authgate_async import tool
+from authgate_async.actors.outcomes import Recorder
+from authgate_async.errors import AskTimeoutError, LogUnavailableError
 from authgate_async.log.writer import LogFile
 from authgate_async.reference import ReferenceKernel
+from redteam.faults.conftest import Held
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,4 +128,33 @@ async def test_a_run_that_is_cancelled_while_it_is_decided_is_opened_once(
 
     assert [run["status"] for run in own.records("run_closed")] == ["interrupted"] * 2
     assert len(own.records("run_opened")) == 2
+    await own.whole()
+
+
+@tool(resource="compute:echo", right="execute", level="inline")
+async def stubborn() -> str:
+    """Hear of no cancellation until let go."""
+    with anyio.CancelScope(shield=True):
+        Held.begun.set()
+        await Held.end.wait()
+    return "at last"
+
+
+async def test_a_call_that_cannot_be_ended_has_its_outcome_after_its_run(
+    house: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its run is closed when nobody waits any longer, and owes it."""
+    late = AskTimeoutError("nobody waits any longer")
+    monkeypatch.setattr(Recorder, "settle", lambda _, envelope: envelope.fail(late))
+    async with house(tools=(stubborn,)) as own:
+        scope = own.begin("stubborn")
+        await own.held.begun.wait()
+        scope.cancel()
+        await own.until(lambda: own.records("run_closed"))
+        assert not own.records("outcome")
+        own.held.end.set()
+        await own.until(lambda: own.records("outcome"))
+
+    (closed,), (outcome,) = own.records("run_closed"), own.records("outcome")
+    assert outcome["run_seq"] == closed["run_seq"] + 1
     await own.whole()

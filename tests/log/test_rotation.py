@@ -203,6 +203,7 @@ def test_what_was_in_flight_is_ended_from_the_last_file(
     stale = replace(scribe.refusal(), action_id="b:0", code="permit_stale")
     for name in "abcd":
         log.append(scribe.run(name)[:2])
+    log.owing.update("ad")
     log.append([scribe.closed("a"), scribe.closed("d"), stale])
     log.append([scribe.outcome(scribe.intent("d", 0))])
     log._storage.close()  # type: ignore[union-attr]

@@ -160,6 +160,7 @@ def test_an_outcome_may_come_after_the_end_of_its_run(scribe: Scribe, folder: Pa
     """It gets the next number; a second one, or another record of the run, is refused."""
     opened, intent, outcome, *_ = scribe.run("r")
     log = LogFile.open(folder, "os")
+    log.owing.add("r")
     log.append([scribe.opened(), *scribe.changes, opened, intent, scribe.closed("r")])
     with pytest.raises(UsageError, match="not open"):
         log.append([scribe.rejected("r", 1)])
@@ -189,15 +190,21 @@ def test_an_outcome_that_no_permit_waits_for_is_refused(scribe: Scribe, folder: 
 def test_what_is_owed_for_ever_does_not_fill_memory(
     scribe: Scribe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of closed runs with an unused permit only so many are remembered, and no other."""
+    """Of closed runs only those are remembered whose outcomes may come, and only so many."""
     monkeypatch.setattr(numbering, "MAX_LATE", 2)
     log = LogFile.open(None, "memory")
     log.append([scribe.opened()])
-    for run in ("a", "b", "c"):
+    log.owing.update("abcx")
+    for run in ("a", "b", "c", "d"):
         whole = scribe.run(f"whole-{run}")
         log.append([*scribe.run(run)[:2], *whole[:1]])
         log.append([scribe.closed(run), *whole[1:]])
     assert (list(log._numbering._late), log._numbering._open) == (["b", "c"], {})
+    for run in "bc":
+        log.append([scribe.outcome(scribe.intent(run, 0))])
+    assert (log._numbering._late, log.owing) == ({}, {"x"})
+    with pytest.raises(UsageError, match="run `d` is not open"):
+        log.append([scribe.outcome(scribe.intent("d", 0))])
 
 
 def test_a_session_begins_with_log_opened_once(scribe: Scribe, folder: Path) -> None:

@@ -73,6 +73,18 @@ async def test_a_running_call_ends(
     assert [each["cause"] for each in records if each["kind"] == "outcome"] == ["revoked"]
 
 
+async def test_the_word_that_something_was_taken_away_is_let_go(
+    runtime: Callable[..., Any],
+) -> None:
+    """No revocation leaves anything in the hands of who heard of it."""
+    async with runtime() as rt:
+        for _ in range(3):
+            await rt.revoke(await rt.grant("machine:bot", "execute", "compute:other"))
+        while (stats := rt.stats()["withdrawals"]).depth or stats.in_hand:
+            await anyio.lowlevel.checkpoint()
+        assert stats.taken
+
+
 async def test_only_what_rests_on_it(runtime: Callable[..., Any], waiting: list[float]) -> None:
     """Of many calls those end whose chain leads through the grant, and the others go on."""
     ended: list[str] = []
