@@ -15,17 +15,22 @@ if TYPE_CHECKING:
 
 __all__ = ["InForce"]
 
-_Index = defaultdict[tuple[str, str], defaultdict[tuple[str, str], list[str]]]
-"""Ids of grants, by holder and kind and then by resource."""
+_Index = defaultdict[tuple[str, str], defaultdict[tuple[str, str], dict[str, None]]]
+"""Ids of grants in force, by holder and kind and then by resource."""
 
 _ROWS = 1000
 """Grants in one record: it stays below the longest, whatever their names are."""
 
 
 class InForce:
-    """Grants by id. An id stays taken: no later change brings a revoked grant back."""
+    """Grants by id. An id stays taken: no later change brings a revoked grant back.
 
-    def __init__(self) -> None:
+    With `forgets`, that is left to the kernel, whose changes these are: of revoked grants nothing
+    is kept.
+    """
+
+    def __init__(self, *, forgets: bool = False) -> None:
+        self._forgets = forgets
         self._grants: dict[str, Held | None] = {}
         """None for one that was revoked."""
         self._held: _Index | None = None
@@ -47,12 +52,11 @@ class InForce:
                 self._revoke([fields["grant_id"]])
             case "revoke_held":
                 held = self._held_by(fields["holder"], fields["holder_kind"])
-                self._revoke(held.pop((fields["rtype"], fields["name"]), ()))
+                self._revoke(held.get((fields["rtype"], fields["name"]), ()))
             case "revoke_holder":
                 held = self._held_by(fields["holder"], fields["holder_kind"])
-                for grants in held.values():
+                for grants in tuple(held.values()):
                     self._revoke(grants)
-                held.clear()
             case _:
                 pass
 
@@ -65,7 +69,7 @@ class InForce:
             self._grants[grant_id] = grant = (grant_id, holder, kind, rtype, name)
             self._count += 1
             if self._held is not None:
-                self._held[holder, kind][rtype, name].append(grant_id)
+                self._held[holder, kind][rtype, name][grant_id] = None
 
     def against(self, grant_id: str) -> str:
         """Why nothing may rest on a grant; empty if something may."""
@@ -83,15 +87,30 @@ class InForce:
         for begin in range(0, len(rows), _ROWS):
             yield GrantsCarried(grants=tuple(rows[begin : begin + _ROWS]))
 
-    def _held_by(self, holder: str, kind: str) -> defaultdict[tuple[str, str], list[str]]:
+    def _held_by(self, holder: str, kind: str) -> defaultdict[tuple[str, str], dict[str, None]]:
         if self._held is None:
-            self._held = defaultdict(lambda: defaultdict(list))
+            self._held = defaultdict(lambda: defaultdict(dict))
             for grant_id, by, by_kind, rtype, name in self.rows():
-                self._held[by, by_kind][rtype, name].append(grant_id)
+                self._held[by, by_kind][rtype, name][grant_id] = None
         return self._held[holder, kind]
 
     def _revoke(self, ids: Iterable[str]) -> None:
-        for grant_id in ids:
-            if self._grants.get(grant_id):
+        for grant_id in tuple(ids):
+            grant = self._grants.get(grant_id)
+            if grant is None:
+                continue
+            self._count -= 1
+            if self._forgets:
+                del self._grants[grant_id]
+            else:
                 self._grants[grant_id] = None
-                self._count -= 1
+            if self._held is not None:
+                self._unlist(grant)
+
+    def _unlist(self, grant: Held) -> None:
+        """Take a grant out of the index, and what is empty then."""
+        grant_id, *_, rtype, name = grant
+        held = self._held_by(*grant[1:3])
+        del held[rtype, name][grant_id]
+        if not held[rtype, name]:
+            del held[rtype, name]

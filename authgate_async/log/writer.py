@@ -78,7 +78,7 @@ class LogFile:
         self._numbering = Numbering()
         self.owing = self._numbering.owing
         """Runs of which outcomes may come after their end; told before that is appended."""
-        self._grants = InForce()
+        self._grants = InForce(forgets=True)
         self._told: deque[bytes] = deque(maxlen=_TOLD)
         self._auditor = ""
         self._closed = False

@@ -682,6 +682,27 @@ def test_what_is_carried_over_can_be_taken_from_its_holder(
     assert {each: in_force.against(each) for each in ("g", "other")} == TAKEN[taken]
 
 
+@pytest.mark.parametrize("taken", TAKEN)
+def test_the_writer_keeps_nothing_of_what_was_taken_away(
+    scribe: Scribe, taken: wire.Change
+) -> None:
+    """However many grants come and go, what is written into the next file is all that is known."""
+    log = LogFile.open(None, "memory")
+    log.append([scribe.opened(), *scribe.changes, scribe.change(taken)])
+    in_force = log._grants
+    there = dict(in_force._grants)
+    for number in range(3):
+        for rights in (1, 2):
+            grant = wire.Grant(f"g{number}{rights}", "h", "human", "file", f"n{number}", "", rights)
+            log.append([scribe.change(wire.Register(grant))])
+        log.append([scribe.change(wire.Revoke(f"g{number}1"))])
+        log.append([scribe.change(wire.RevokeHeld("h", "human", "file", f"n{number}"))])
+    assert in_force._grants == there
+    held = [list(ids) for of in (in_force._held or {}).values() for ids in of.values()]
+    assert held == [[grant] for grant in there]
+    assert list(map(list, in_force.rows())) == list(map(list, there.values()))
+
+
 def test_a_checkpoint_stands_before_each_file(scribe: Scribe, tmp_path: Path) -> None:
     """A log that nobody signs is not rotated: nothing would show where it was cut."""
     log = LogFile.open(tmp_path, "os", None, Rotation(file_bytes=2**16))
