@@ -123,4 +123,15 @@ mod tests {
         }
         assert!(is_canonical(&[0; 32]));
     }
+
+    #[test]
+    fn a_point_below_the_prime_in_any_byte_is_canonical() {
+        for at in 1..32 {
+            let mut lower = near_the_prime(18, 0);
+            if let Some(byte) = lower.get_mut(at) {
+                *byte -= 1;
+            }
+            assert!(is_canonical(&lower), "byte {at}");
+        }
+    }
 }

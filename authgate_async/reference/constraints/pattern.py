@@ -178,10 +178,7 @@ class _Reader:
         if not mark or mark not in "*+?{":
             return None
         self._next()
-        counts = {"*": (0, None), "+": (1, None), "?": (0, 1)}.get(mark) or self._count()
-        if self.peek() and self.peek() in "*+?{":
-            raise _error(_NOTHING)
-        return counts
+        return {"*": (0, None), "+": (1, None), "?": (0, 1)}.get(mark) or self._count()
 
     def _count(self) -> tuple[int, int | None]:
         least = self._digits()

@@ -225,17 +225,13 @@ impl Reader<'_> {
 
     /// How often the atom before stands there once a repeat is written out, if it is repeated.
     fn repeat(&mut self) -> Result<Option<usize>, Why> {
-        let times = match self.rest.next_if(|next| "*+?{".contains(*next)) {
-            None => return Ok(None),
-            Some('{') => self.count()?,
+        match self.rest.next_if(|next| "*+?{".contains(*next)) {
+            None => Ok(None),
+            Some('{') => self.count().map(Some),
             Some(mark) => {
                 self.out.push(mark);
-                1
+                Ok(Some(1))
             }
-        };
-        match self.rest.peek() {
-            Some('*' | '+' | '?' | '{') => Err(NOTHING),
-            _ => Ok(Some(times)),
         }
     }
 

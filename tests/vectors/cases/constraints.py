@@ -104,6 +104,9 @@ CASES = [
         "regex", "(a*)*b{1,}\\D[^\\s.-]$", holds=("b-x", "aaabbbbx_"), fails=("b1x", "b-.", "b- ")
     ),
     _test("regex", "", holds=("",), fails=("a", "\n")),
+    _test(
+        "regex", "\\n\\r\\t[\\n\\r\\t]*", holds=("\n\r\t", "\n\r\t\t\r\n"), fails=("nrt", "\n\r\tn")
+    ),
     _test("regex", "^\\.\\*\\[\\]\\\\$", holds=(".*[]\\",), fails=("x*[]\\",)),
     _test(
         "not_regex",
@@ -162,6 +165,7 @@ CASES = [
         "http://a.example.com http://example.com.evil.org http://example.com@evil.org "
         "http://evil.org@example.com http://u:p@example.com http://example.com\\.evil.org "
         "http://example.com: http://example.com:65536 http://example.com:8_0 "
+        "http://example.com:+80 http://example.com:000080 http://example.com/a\\b "
         "http://example.com%2eevil.org "
         "http://ex%61mple.com http://example.com.. http://.example.com file://example.com/x "
         "http://\u212aexample.com javascript://example.com/%0aalert",
@@ -176,6 +180,8 @@ CASES = [
             "http://a\t.org",
             "http://a.org\n",
             "http://a.org\x85",
+            "http://a.org/a b",
+            "http://a.org/\u00e9",
             1,
             ["http://a.org"],
         ),
@@ -184,6 +190,11 @@ CASES = [
         "*.example.com",
         "http://a.example.com http://a.b.Example.Com.",
         "http://example.com http://aexample.com http://.example.com http://example.com.evil.org",
+    ),
+    _hosts(
+        "x-1_y.org",
+        "http://X-1_Y.org",
+        "http://x1y.org",
     ),
     _hosts(
         ["a.org", "*.b.org", "127.0.0.1"],
