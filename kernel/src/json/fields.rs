@@ -123,8 +123,7 @@ impl Node {
     pub(super) fn number(&self) -> Read<f64> {
         match self.value {
             Value::Integer(value) => Ok(value as f64),
-            Value::Number(value) if value.is_finite() => Ok(value),
-            Value::Number(_) => self.wrong("must be finite"),
+            Value::Number(value) => Ok(value),
             _ => self.wrong("must be a number"),
         }
     }

@@ -77,7 +77,7 @@ impl<'a> Text<'a> {
     /// A string of 64 lower-case hexadecimal digits, as it is written.
     pub(super) fn digest(&mut self) -> Option<&'a [u8]> {
         let text = self.string()?;
-        let worst = text.iter().fold(0, |worst, digit| worst | value(*digit));
+        let worst = text.iter().fold(0, |worst, digit| worst.max(value(*digit)));
         (text.len() == 64 && worst < NONE).then_some(text)
     }
 
@@ -206,8 +206,8 @@ pub(super) fn plain(text: &[u8]) -> Option<Cow<'_, [u8]>> {
     Some(Cow::Owned(bytes))
 }
 
-/// Instead of a value, of what is no digit: a bit that no digit has.
-const NONE: u8 = 0x80;
+/// Instead of a value, of what is no digit: above them all.
+const NONE: u8 = 16;
 
 /// The value of a lower-case hexadecimal digit.
 const fn value(digit: u8) -> u8 {
@@ -240,8 +240,8 @@ fn unhex(text: &[u8]) -> Option<Vec<u8>> {
     let mut worst = 0;
     for [high, low] in pairs {
         let (high, low) = (value(*high), value(*low));
-        worst |= high | low;
-        bytes.push(high << 4 | low & 15);
+        worst = worst.max(high).max(low);
+        bytes.push(high << 4 | low);
     }
     (rest.is_empty() && worst < NONE).then_some(bytes)
 }

@@ -128,7 +128,9 @@ fn what_is_not_json_is_an_error_that_names_the_field() {
             "{error}"
         );
     }
-    assert!(run("{}{}").unwrap_err().starts_with("the text is not JSON"));
+    for odd in ["", "{}{}", "[", "nul"] {
+        assert!(run(odd).unwrap_err().starts_with("the text is not JSON"));
+    }
     assert!(
         run(&"[".repeat(100_000))
             .unwrap_err()

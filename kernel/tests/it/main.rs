@@ -12,6 +12,7 @@ mod constraints;
 mod contested;
 mod decide;
 mod json;
+mod log;
 mod permit;
 mod redeem;
 mod scope;
