@@ -16,7 +16,7 @@ import anyio.lowlevel
 import msgspec
 from anyio import CapacityLimiter, to_thread
 
-from authgate_async.actors.crew import Crew
+from authgate_async.actors.crew import acquire
 from authgate_async.actors.outcomes import Recorder
 from authgate_async.actors.running import Permit
 from authgate_async.errors import AuthgateError
@@ -27,7 +27,10 @@ from authgate_async.messages import Execute, Finished, Settle
 from authgate_async.wire import Redeemed, Redemption, SignedVerdict, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
+    from typing import TypeVarTuple, Unpack
+
+    from anyio.abc import TaskGroup
 
     from authgate_async.actors.envelope import Envelope
     from authgate_async.actors.mailbox import Inbox
@@ -39,6 +42,8 @@ if TYPE_CHECKING:
     from authgate_async.messages import Append, SupervisorMessage
     from authgate_async.oplog import Logger
     from authgate_async.tools.toolset import ToolSet
+
+    Ts = TypeVarTuple("Ts")
 
 __all__ = ["SandboxSupervisor"]
 
@@ -83,6 +88,7 @@ def _check(redeemed: Redeemed) -> None:
 class SandboxSupervisor:
     """The actor; at most `size` calls are under way.
 
+    Others wait in tasks of their own, so that it hears at once of those that are cancelled.
     `folders` says where resources lie, `limits` what a call of each tool may use, `keeper` what is
     recorded of it; `running` knows the permits of the calls that run; `now` is in microseconds
     since the Unix epoch.
@@ -112,7 +118,7 @@ class SandboxSupervisor:
         self._keeper = keeper
         self._now = now
         self._oplog = oplog
-        self._size = size
+        self._places = anyio.Semaphore(size)
         self._recorder = Recorder(kernel, log, record_timeout, self._crashed)
         self._running = running
         self._thread = CapacityLimiter(1)
@@ -122,32 +128,59 @@ class SandboxSupervisor:
         async with anyio.create_task_group() as group:
             group.start_soon(self._recorder.run)
             try:
-                async with Crew(self._size, on_crash=self._crashed) as crew:
-                    while batch := await inbox.batch(min(BATCH, self._size)):
-                        await self._serve(batch, crew)
+                async with anyio.create_task_group() as calls:
+                    while batch := await inbox.batch(BATCH):
+                        await self._serve(batch, calls)
             finally:
                 self._recorder.close()
 
-    async def _serve(self, batch: list[Envelope[SupervisorMessage]], crew: Crew) -> None:
-        calls = [
-            cast("Envelope[Execute]", envelope)
-            for envelope in batch
-            if isinstance(envelope.message, Execute)
-        ]
-        for call in calls:
-            self._recorder.expect(call.message.run)
-            if self._queues(call):
-                handle = await crew.start(self._queue, call)
-                call.on_abandoned(handle.cancel)
-        await self._start([call for call in calls if not self._queues(call)], crew)
+    async def _serve(self, batch: list[Envelope[SupervisorMessage]], group: TaskGroup) -> None:
+        """Begin with all of these; waits for nothing but the kernel."""
+        at_once: list[Envelope[Execute]] = []
         for envelope in batch:
             if isinstance(envelope.message, Settle):
                 self._recorder.settle(cast("Envelope[Settle]", envelope))
+                continue
+            call = cast("Envelope[Execute]", envelope)
+            self._recorder.expect(call.message.run)
+            if self._has_place(call):
+                at_once.append(call)
+            else:
+                self._go(call, group, self._queue, call)
+        if at_once:
+            await self._start(at_once, group)
 
-    def _queues(self, envelope: Envelope[Execute]) -> bool:
-        """Whether a call may have to wait for a place, so that its permit is redeemed then."""
+    def _has_place(self, envelope: Envelope[Execute]) -> bool:
+        """Take a place for a call that can start in it at once; else its permit is redeemed later.
+
+        A place is enough for an inline call only.
+        """
         tool = self._tools.get(envelope.message.tool)
-        return tool is not None and tool.level != "inline"
+        if tool is not None and tool.level != "inline":
+            return False
+        try:
+            self._places.acquire_nowait()
+        except anyio.WouldBlock:
+            return False
+        return True
+
+    def _go(
+        self,
+        envelope: Envelope[Execute],
+        group: TaskGroup,
+        function: Callable[[Unpack[Ts]], Awaitable[None]],
+        *args: *Ts,
+    ) -> None:
+        """Let a call go on in a task, which is cancelled when nobody waits for it any more."""
+        envelope.on_abandoned(group.create_task(self._alone(function, args)).cancel)
+
+    async def _alone(
+        self, function: Callable[[Unpack[Ts]], Awaitable[None]], args: tuple[*Ts]
+    ) -> None:
+        try:
+            await function(*args)
+        except Exception as error:  # noqa: BLE001 - a bug that one call meets is not the others' end
+            self._crashed(error)
 
     async def _redeem(self, batch: list[Envelope[Execute]]) -> list[Redeemed]:
         redemptions = [
@@ -160,9 +193,8 @@ class SandboxSupervisor:
             )
         )
 
-    async def _start(self, envelopes: list[Envelope[Execute]], crew: Crew) -> None:
-        """Redeem together what can start at once, and start it."""
-        await crew.room(len(envelopes))
+    async def _start(self, envelopes: list[Envelope[Execute]], group: TaskGroup) -> None:
+        """Redeem together what has its places, and start it."""
         read = [_read(envelope.message.permit) for envelope in envelopes]
         for found in read:
             if found is not None:
@@ -177,7 +209,9 @@ class SandboxSupervisor:
             if found is None:
                 self._refuse(envelope, redeemed)
             elif (call := self._redeemed(envelope, *found, redeemed)) is not None:
-                await self._begin(envelope, call, found[0], crew)
+                self._begin(envelope, call, found[0], group)
+                continue
+            self._places.release()
 
     def _redeemed(
         self, envelope: Envelope[Execute], permit: Permit, verdict: Verdict, redeemed: Redeemed
@@ -194,19 +228,19 @@ class SandboxSupervisor:
                 self._recorder.charge(permit.returned())
         return None
 
-    async def _begin(
-        self, envelope: Envelope[Execute], call: Call, permit: Permit, crew: Crew
+    def _begin(
+        self, envelope: Envelope[Execute], call: Call, permit: Permit, group: TaskGroup
     ) -> None:
         launcher = self._launchers["inline"]
         ended = None if permit.withdrawn else launcher.launch_now(call)
         if ended is not None:
+            self._places.release()
             self._running.discard(permit)
             self._record(envelope, call, permit, ended, launcher.layers)
             return
         # The permit is spent; thousands of calls may wait, so let go of its bytes.
         envelope.message = msgspec.structs.replace(envelope.message, permit=b"")
-        handle = await crew.start(self._launch, envelope, call, permit, launcher, cleared)
-        envelope.on_abandoned(handle.cancel)
+        self._go(envelope, group, self._launch, envelope, call, permit, cleared, cleared)
 
     async def _queue(self, envelope: Envelope[Execute]) -> None:
         """Launch a call whose permit is redeemed when its place is there, and not before."""
@@ -219,10 +253,9 @@ class SandboxSupervisor:
             call = self._call(envelope.message, verdict)
         except _RefusedError as error:
             self._refuse(envelope, error.redeemed)
-        else:
-            launcher = self._launchers[self._tools[envelope.message.tool].level]
-            clear = partial(self._clear, envelope, permit)
-            await self._launch(envelope, call, permit, launcher, clear)
+            return
+        place, clear = partial(acquire, self._places), partial(self._clear, envelope, permit)
+        await self._launch(envelope, call, permit, place, clear)
 
     async def _clear(self, envelope: Envelope[Execute], permit: Permit) -> None:
         # Before it is redeemed: what is withdrawn from then on must find it here.
@@ -232,13 +265,11 @@ class SandboxSupervisor:
         permit.note(redeemed)
 
     async def _launch(
-        self,
-        envelope: Envelope[Execute],
-        call: Call,
-        permit: Permit,
-        launcher: Launcher,
-        clear: Clear,
+        self, envelope: Envelope[Execute], call: Call, permit: Permit, place: Clear, clear: Clear
     ) -> None:
+        """Run a call to its end when it has its `place`, and record that."""
+        launcher = self._launchers[self._tools[envelope.message.tool].level]
+        placed = False
         began: float | None = None
 
         async def clear_and_note() -> None:
@@ -251,6 +282,8 @@ class SandboxSupervisor:
         ended: Ended | None = Ended("cancelled", error="the call was cancelled")
         try:
             with permit.scope:
+                await place()
+                placed = True
                 ended = await launcher.launch(call, clear_and_note)
             if permit.scope.cancelled_caught:
                 ended = Ended("revoked", error=permit.withdrawn)
@@ -265,6 +298,8 @@ class SandboxSupervisor:
             raise
         finally:
             self._running.discard(permit)
+            if placed:
+                self._places.release()
             if ended is not None and began is not None:
                 ended = _timed(ended, time.monotonic() - began)
                 self._record(envelope, call, permit, ended, launcher.layers)

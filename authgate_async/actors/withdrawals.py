@@ -1,7 +1,7 @@
 """Withdrawals: ends the calls that run on what was taken away meanwhile.
 
-An actor beside the sandbox supervisor, whose mailbox stands still while all places are taken: the
-word that something was revoked must not wait behind calls that wait for a place.
+An actor beside the sandbox supervisor: the word that something was revoked must not wait behind
+calls whose permits are being redeemed.
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from authgate_async import Runtime, Step, Task
+from authgate_async import Runtime, Step, Task, tool
 from authgate_async.errors import ClosedError, RefusedError, TaskError, UsageError
-from authgate_async.messages import Plan
+from authgate_async.messages import Execute, Finished, Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +26,29 @@ async def test_a_permitted_step_runs_and_gives_its_value(
 
     assert result.status == "done"
     assert [(s.permitted, s.cause, s.value) for s in result.steps] == [(True, "returned", "hi")]
+
+
+async def test_a_place_is_free_again_however_its_call_ended(
+    runtime: Callable[..., Any], step: Callable[..., Any]
+) -> None:
+    """A plain function, a coroutine that fails, and a permit that was refused, one by one."""
+
+    @tool(resource="compute:echo", right="execute", level="inline")
+    def plain() -> str:
+        return "hi"
+
+    @tool(resource="compute:echo", right="execute", level="inline")
+    async def fails() -> NoReturn:
+        raise ValueError
+
+    steps = (step("plain"), step("fails"), step("plain"), step("fails"))
+    async with runtime(tools=(plain, fails), max_calls=1) as rt:
+        junk = Execute("r", 0, "bot", b"no permit", "plain", b"{}")
+        refused = await rt._required().supervisor.ask(junk, Finished, timeout=60)
+        result = await rt.run(Task(agent="bot", steps=steps))
+
+    assert refused.refusal == "permit_forged"
+    assert [s.cause for s in result.steps] == ["returned", "raised"] * 2
 
 
 async def test_a_denied_step_stops_its_run(
