@@ -1,46 +1,57 @@
 //! Interned text: each string is stored once and is a small number everywhere else.
 
 use ahash::RandomState;
+use compact_str::CompactString;
 use hashbrown::HashTable;
 
 use super::Full;
 
-/// Where a text stands, and its group: together, since whoever looks for one needs both, and memory
-/// that is far away costs more than the rest of a look-up.
-#[derive(Clone, Copy)]
+/// A text and its group: together, and in place if it is no longer than 24 bytes, since memory that
+/// is far away costs more than the rest of a look-up.
 struct Entry {
-    start: usize,
-    length: u32,
+    text: CompactString,
     group: u32,
+}
+
+impl Entry {
+    fn key(&self) -> (u32, &str) {
+        (self.group, &self.text)
+    }
 }
 
 /// A table of texts, each within a group (a kind, a resource type); equal pairs get one number.
 ///
 /// The hash is keyed by the caller's entropy, so that nobody can choose texts that collide.
 pub(crate) struct Names {
-    text: String,
     entries: Vec<Entry>,
     table: HashTable<u32>,
+    /// By length: whether there is such a text. Of the scopes that could cover one most are of none.
+    lengths: Vec<bool>,
     hasher: RandomState,
 }
 
 impl Names {
     pub(crate) const fn new(hasher: RandomState) -> Self {
         Self {
-            text: String::new(),
             entries: Vec::new(),
             table: HashTable::new(),
+            lengths: Vec::new(),
             hasher,
         }
     }
 
     pub(crate) fn get(&self, number: u32) -> &str {
-        self.entry(number).map_or("", |(_, text)| text)
+        self.entries
+            .get(number as usize)
+            .map_or("", |entry| &entry.text)
     }
 
     pub(crate) fn find(&self, group: u32, text: &str) -> Option<u32> {
+        if !*self.lengths.get(text.len())? {
+            return None;
+        }
         let hash = self.hasher.hash_one((group, text));
-        let same = |number: &u32| self.entry(*number) == Some((group, text));
+        let same = |number: &u32| key(&self.entries, *number) == Some((group, text));
         self.table.find(hash, same).copied()
     }
 
@@ -50,43 +61,39 @@ impl Names {
             return Ok(number);
         }
         let number = super::next_number(self.entries.len())?;
-        let length = u32::try_from(text.len()).map_err(|_| Full)?;
         self.entries.push(Entry {
-            start: self.text.len(),
-            length,
+            text: text.into(),
             group,
         });
-        self.text.push_str(text);
+        if self.lengths.len() <= text.len() {
+            self.lengths.resize(text.len() + 1, false);
+        }
+        if let Some(length) = self.lengths.get_mut(text.len()) {
+            *length = true;
+        }
         let Self {
-            text: all,
             entries,
             table,
             hasher,
+            ..
         } = self;
         table.insert_unique(hasher.hash_one((group, text)), number, |other| {
-            hasher.hash_one(entry(all, entries, *other).unwrap_or_default())
+            hasher.hash_one(key(entries, *other).unwrap_or_default())
         });
         Ok(number)
     }
 
-    fn entry(&self, number: u32) -> Option<(u32, &str)> {
-        entry(&self.text, &self.entries, number)
-    }
-
     /// How many bytes it occupies.
     pub(crate) fn footprint(&self) -> usize {
-        self.text.capacity()
-            + self.entries.capacity() * size_of::<Entry>()
+        let texts = self.entries.iter().map(|entry| &entry.text);
+        let long = texts.filter(|text| text.is_heap_allocated());
+        self.entries.capacity() * size_of::<Entry>()
+            + long.map(CompactString::capacity).sum::<usize>()
             + self.table.allocation_size()
+            + self.lengths.capacity()
     }
 }
 
-fn entry<'a>(text: &'a str, entries: &[Entry], number: u32) -> Option<(u32, &'a str)> {
-    let Entry {
-        start,
-        length,
-        group,
-    } = *entries.get(number as usize)?;
-    let found = text.get(start..start + length as usize)?;
-    Some((group, found))
+fn key(entries: &[Entry], number: u32) -> Option<(u32, &str)> {
+    entries.get(number as usize).map(Entry::key)
 }
