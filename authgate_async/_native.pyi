@@ -1,7 +1,7 @@
 # ruff: noqa: PYI021 - an extension has no source to read, so its promises stand here
 """The extension module: the decision kernel (`kernel/`) and the jail (`sandbox/`)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Never, Self, TypeAlias, final
 
 DENIAL_CODES: tuple[str, ...]
@@ -147,8 +147,11 @@ class JailBase:
         armed: int,
         scratch_bytes: int,
         group: int | None,
+        warm_cell: Callable[[], object],
     ) -> _Given | None:
         """Keep cells armed, tell how they ended; return a call in each cell that is locked.
+
+        Each cell calls `warm_cell` once, before it has its call.
 
         Returns None when `control` hangs up or one of `watched` is readable. The process must have
         one thread; the hooks of `os.fork` do not run. With a `group`, the open folder of a control

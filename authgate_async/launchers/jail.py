@@ -190,7 +190,7 @@ class JailLauncher:
         for _ in range(_ATTEMPTS + self._armed):
             pool = await self._ready(call.tool, programs=call.programs)
             armed = await pool.take()
-            jailed = None if armed is None else await pool.begin(armed, call)
+            jailed = None if armed is None else pool.begin(armed, call)
             if jailed is not None:
                 return pool, jailed
         raise _unarmed(pool)
@@ -200,6 +200,7 @@ class JailLauncher:
         begun = monotonic()  # a loop's own clock may stand still for milliseconds
         try:
             with anyio.move_on_after(call.limits.wall_ms / 1000) as scope:
+                await pool.report(jailed, call)
                 await jailed.over.wait()
         except BaseException:
             jailed.end("cancelled")

@@ -78,17 +78,22 @@ impl JailBase {
     #[expect(clippy::needless_pass_by_value, reason = "PyO3 hands in owned values")]
     fn serve<'py>(
         &self,
-        py: Python<'py>,
         control: i32,
         watched: Vec<i32>,
         armed: usize,
         scratch_bytes: u64,
         group: Option<i32>,
+        warm_cell: &Bound<'py, PyAny>,
     ) -> PyResult<Option<Given<'py>>> {
+        let rehearse = || {
+            if let Err(error) = warm_cell.call0() {
+                error.write_unraisable(warm_cell.py(), Some(warm_cell));
+            }
+        };
         let told = Server::new(&self.0, control, &watched, armed, scratch_bytes, group)
-            .and_then(Server::serve)
+            .and_then(|server| server.serve(rehearse))
             .map_err(refused)?;
-        Ok(told.map(|told| given(py, told)))
+        Ok(told.map(|told| given(warm_cell.py(), told)))
     }
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,6 +132,51 @@ async def test_kill_of_armed_cells(jailed: Make) -> None:
             while Path(f"/proc/{pid}").exists():  # noqa: ASYNC240 - reaped by the template
                 await anyio.lowlevel.checkpoint()
         await works(own, jailed)
+
+
+def over(pid: int) -> bool:
+    """Return whether a process has ended and is not reaped."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+async def unheard(own: JailLauncher, calls: list[Call]) -> list[Ended]:
+    """Make calls that begin and end while their template is stopped; return how they ended."""
+    ended: list[Ended] = []
+
+    async def one(call: Call) -> None:
+        ended.append(await own.launch(call))
+
+    template = inner(own)
+    os.kill(template, signal.SIGSTOP)
+    async with anyio.create_task_group() as tasks:
+        for call in calls:
+            tasks.start_soon(one, call)
+        while sum(map(over, children(template))) < len(calls):
+            await anyio.lowlevel.checkpoint()
+        os.kill(template, signal.SIGCONT)
+    return ended
+
+
+async def test_calls_that_a_full_template_hears_of_late(jailed: Make) -> None:
+    """Calls begin though no more can be told to their template, which hears of all of them."""
+    async with JailLauncher(tools=[TOOL], processes=24, armed=24) as own:
+        await all_armed(own)
+        control = own._current[False].template.control
+        control.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # the least: some six messages
+        ended = await unheard(own, [jailed("add", a=1, b=1)] * 24)
+        assert [one.result for one in ended] == [b"2"] * 24
+        await all_armed(own)
+
+
+async def test_an_end_that_looks_unarmed(jailed: Make) -> None:
+    """A call that exits as cells do that cannot be armed costs the template no cell."""
+    async with JailLauncher(tools=[TOOL], processes=1, armed=1) as own:
+        await all_armed(own)
+        template = outer(own)
+        (ended,) = await unheard(own, [jailed("forge", data="", code=71)])
+        assert "71" in ended.error, ended
+        await works(own, jailed)
+        assert outer(own) == template
 
 
 @pytest.mark.parametrize("victim", [outer, inner])

@@ -116,6 +116,7 @@ class Pool:
         self.failure = ""
         """Why a cell could not be armed: what the template holds on to may have gone since."""
         self._waiting: deque[anyio.Event] = deque()
+        self._full = anyio.Lock()
         board.connect(template.control.fileno(), self._hear)
         # The template is two processes: if one alone is killed, its end may be seen before the
         # socket's, which is closed then.
@@ -151,13 +152,12 @@ class Pool:
         self._armed.appendleft(armed)
         self._tell()
 
-    async def begin(self, armed: Armed, call: Call) -> Jailed | None:
-        """Hand a call to a cell; None if the cell is gone, and then the call has not started."""
-        limits = call.limits
-        processes = limits.processes if call.programs else 0
+    def begin(self, armed: Armed, call: Call) -> Jailed | None:
+        """Hand a call to a cell; None if the cell is gone, and then the call has not started.
+
+        The template does not know of it yet: `report` it.
+        """
         try:
-            # Before the call: whoever is cancelled here leaves nothing that runs.
-            await self._send(take_message(armed.number, limits.wall_ms, processes))
             jailed = Jailed(armed, call, self._quiet)
             begun = jailed.begin(self.tools[call.tool], call)
         except BaseException:
@@ -172,6 +172,23 @@ class Pool:
         if self.template.dead:
             self._watch(jailed)
         return jailed
+
+    async def report(self, jailed: Jailed, call: Call) -> None:
+        """Tell the template of a call that has begun; it runs meanwhile."""
+        limits = call.limits
+        processes = limits.processes if call.programs else 0
+        message = take_message(jailed.number, limits.wall_ms, processes)
+        while not self.template.dead:
+            try:
+                self.template.control.send(message, socket.MSG_NOSIGNAL)
+            except BlockingIOError:
+                async with self._full:  # a loop lets one task wait for a socket
+                    await anyio.wait_writable(self.template.control)
+            except OSError:
+                self.kill()
+            else:
+                self.template.calls += 1
+                return
 
     def release(self, jailed: Jailed) -> None:
         """Let go of a call that is over."""
@@ -193,19 +210,6 @@ class Pool:
         if not self.template.dead:
             self.template.kill()
         self._lost()
-
-    async def _send(self, message: bytes) -> None:
-        """Tell the template; a dead one needs to know nothing."""
-        while not self.template.dead:
-            try:
-                self.template.control.send(message, socket.MSG_NOSIGNAL)
-            except BlockingIOError:
-                await anyio.wait_writable(self.template.control)
-            except OSError:
-                self.kill()
-            else:
-                self.template.calls += 1
-                return
 
     def _pull(self, jailed: Jailed, stream: Stream) -> None:
         if not jailed.pull(stream):

@@ -64,30 +64,36 @@ def _load(plan: Plan) -> list[Invocable]:  # pragma: no cover - nothing measures
     return tools
 
 
-class _Rehearsal:
-    """A tool that prints nothing, and goes through a real one without calling its function."""
+class _StandIn:
+    """A tool that prints nothing, and calls what it was given, if anything."""
 
-    def __init__(self, tool: Invocable) -> None:
-        self._rehearse: Callable[[], None] | None = getattr(tool, "rehearse", None)
+    def __init__(self, before: Callable[[], None] | None = None) -> None:
+        self._before = before
 
     def invoke(self, args: bytes, folders: tuple[Folder, ...]) -> bytes:
         """Return an empty result."""
         del args, folders
         print(end="")  # noqa: T201 - as tools do
-        if self._rehearse is not None:
-            self._rehearse()
+        if self._before is not None:
+            self._before()
         return b"null"
 
 
-def _rehearse(tools: list[Invocable]) -> None:  # pragma: no cover - nothing measures here
+def _rehearse(stand_in: _StandIn) -> None:
+    """Do once what a call does but for its tool."""
+    outcome(stand_in, b"{}", ())
+    _native.jail_denied()
+
+
+def _settle(tools: list[Invocable]) -> None:  # pragma: no cover - nothing measures here
     """Run what each call runs until the interpreter has settled on how.
 
     What it writes down while it settles would be copied for each call.
     """
-    for rehearsal in map(_Rehearsal, tools):
+    for tool in tools:
+        stand_in = _StandIn(getattr(tool, "rehearse", None))
         for _ in range(_ROUNDS):
-            outcome(rehearsal, b"{}", ())
-            _native.jail_denied()
+            _rehearse(stand_in)
 
 
 _ROUNDS = 20
@@ -132,16 +138,22 @@ def main(control_fd: int, _: str, runtime: int) -> None:  # pragma: no cover - n
         raise SystemExit("a namespace is still shared with the machine")
     _native.sandbox_harden()
     warm_up()
-    _rehearse(tools)
+    _settle(tools)
     gc.collect()
     gc.freeze()
     os.dup2(0, 2)
     facts = bytes([base.bounds_tasks, _native.jail_landlock_abi()])
     control.send(READY + facts, socket.MSG_NOSIGNAL)
-    random = sys.modules.get("random")
-    given = base.serve(control.fileno(), watched, plan.armed, plan.scratch_bytes, group)
-    if given is not None:
-        if random is not None:  # each call of a template would draw the same otherwise
+    stand_in, random = _StandIn(), sys.modules.get("random")
+
+    def warm_cell() -> None:
+        """Write to what a call will write to, and draw its own random numbers, ahead of it."""
+        _rehearse(stand_in)
+        if random is not None:
             random.seed()
+
+    arming = (plan.armed, plan.scratch_bytes, group, warm_cell)
+    given = base.serve(control.fileno(), watched, *arming)
+    if given is not None:
         tool, args, folders, programs = given
         body.run(tools[tool], args, folders, programs)

@@ -23,13 +23,15 @@ pub(super) const NOT_ARMED: i32 = 71;
 const NOT_CONFINED: i32 = 72;
 
 /// Arms this process, which was just forked, tells the runtime, waits for the call, and locks it in. Ends the process when there
-/// is no call, and when a step fails, of which the runtime is told.
+/// is no call, and when a step fails, of which the runtime is told. What `rehearse` writes to need not be copied once the
+/// call is there.
 pub(super) fn live(
     base: &Base,
     control: BorrowedFd<'_>,
     number: u64,
     scratch: &Scratch,
     place: Option<Place>,
+    rehearse: impl FnOnce(),
 ) -> Told {
     let leaf = place.as_ref().map(Place::number);
     let (cell, waiting) = match arm(base, control, number, leaf, scratch) {
@@ -41,6 +43,7 @@ pub(super) fn live(
     };
     // Where this succeeds every number but four is closed, and none may be closed twice.
     let waiting = ManuallyDrop::new(waiting);
+    rehearse();
     match lock(base, cell, control, place, &waiting) {
         Ok(Some(told)) => told,
         Ok(None) => exit(0),

@@ -2,13 +2,14 @@
 //!
 //! Native code, and little of it: after each fork whatever memory this process writes to is copied, so that a loop in Python
 //! costs half a fork again.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::sched_yield;
 use nix::sys::prctl::set_no_new_privs;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::signalfd::SignalFd;
@@ -65,6 +66,8 @@ pub struct Server<'a> {
     scratch: Scratch,
     leaves: Option<Leaves>,
     children: BTreeMap<i32, Child>,
+    /// Cells that ended as if they could not be armed. One that gets its call has been: it is owed another.
+    unarmed: BTreeSet<u64>,
     count: u64,
     armed: usize,
     owed: usize,
@@ -96,28 +99,32 @@ impl<'a> Server<'a> {
             scratch: Scratch::new(scratch_bytes)?,
             leaves: group.map(Leaves::new).transpose()?,
             children: BTreeMap::new(),
+            unarmed: BTreeSet::new(),
             count: 0,
             armed: 0,
             owed: armed,
         })
     }
 
-    /// Returns a call, locked in, in each process that is to run one, and None when all is over.
+    /// Returns a call, locked in, in each process that is to run one, and None when all is over. Each has done `rehearse`
+    /// before it waits for its call.
     ///
     /// # Errors
     /// When the system refuses what cannot be done without.
-    pub fn serve(self) -> Result<Option<Told>, Error> {
+    pub fn serve(self, rehearse: impl FnOnce()) -> Result<Option<Told>, Error> {
         // In a cell that is locked its descriptors are closed, and none may be closed twice.
-        ManuallyDrop::new(self).serve_on()
+        ManuallyDrop::new(self).serve_on(rehearse)
     }
 
-    fn serve_on(&mut self) -> Result<Option<Told>, Error> {
+    fn serve_on(&mut self, rehearse: impl FnOnce()) -> Result<Option<Told>, Error> {
         set_no_new_privs().step("give up new privileges")?;
         self.base.filters.begin()?;
         loop {
             let [control, signals, over] = self.wait().step("wait for something to do")?;
             if signals {
                 self.reap();
+                // Whoever was told may go on before the next fork, should it have to run here.
+                let _ = sched_yield();
             }
             if over || (control && !self.hear()) {
                 return Ok(None);
@@ -125,7 +132,14 @@ impl<'a> Server<'a> {
             self.look();
             let quiet = !(control || signals);
             if let Some((number, place)) = self.arm(quiet) {
-                let told = live(self.base, self.control, number, &self.scratch, place);
+                let told = live(
+                    self.base,
+                    self.control,
+                    number,
+                    &self.scratch,
+                    place,
+                    rehearse,
+                );
                 return Ok(Some(told));
             }
         }
@@ -265,6 +279,8 @@ impl<'a> Server<'a> {
             child.processes = usize::try_from(processes).unwrap_or(usize::MAX);
             self.armed -= 1;
             self.owed += 1;
+        } else if self.unarmed.remove(&number) {
+            self.owed += 1;
         }
     }
 
@@ -278,7 +294,11 @@ impl<'a> Server<'a> {
             self.say(&ended(&child, exit, usage));
             if child.until.is_none() {
                 self.armed -= 1;
-                self.owed += usize::from(exit.code != NOT_ARMED);
+                if exit.code == NOT_ARMED {
+                    self.unarmed.insert(child.number);
+                } else {
+                    self.owed += 1;
+                }
             }
         }
     }
