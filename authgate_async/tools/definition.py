@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 from copy import copy
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Self, get_args
 
 import msgspec
 
@@ -120,6 +120,13 @@ class Tool:
         with contextlib.suppress(ArgumentError):
             stand_in.invoke(b"{}")
 
+    def stand_in(self) -> Self:
+        """Return a tool without arguments that goes the way of this one, and does nothing."""
+        stand_in = copy(self)
+        stand_in.function, stand_in._folders = _nothing, ""  # noqa: SLF001 - its own
+        stand_in._decoder = msgspec.json.Decoder(_NoArguments, strict=True)  # noqa: SLF001
+        return stand_in
+
     @property
     def arguments(self) -> tuple[str, ...]:
         """The names of its arguments, in order."""
@@ -168,6 +175,10 @@ class Tool:
         return (
             text.encode("ascii", "backslashreplace").decode() if text.isprintable() else ascii(text)
         )
+
+
+class _NoArguments(msgspec.Struct, frozen=True):
+    """What a stand-in takes."""
 
 
 def _nothing(**_: object) -> None:

@@ -440,6 +440,15 @@ def test_a_rehearsal_calls_no_function(name: str) -> None:
         rehearsed.invoke(b'{"value":1}')
 
 
+@pytest.mark.parametrize("name", ["needy", "easy"])
+def test_a_stand_in_does_nothing(name: str) -> None:
+    """It needs no argument, calls no function, and the tool that it stands in for is as before."""
+    tool_itself = {"needy": needy, "easy": easy}[name]
+    assert tool_itself.stand_in().invoke(b"{}") == b"null"
+    with pytest.raises(ZeroDivisionError):
+        tool_itself.invoke(b'{"value":1}')
+
+
 class Spy:
     """A decoder that tells what it was given."""
 
