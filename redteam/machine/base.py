@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from authgate_async.backends import Backend
 
-__all__ = ["Base"]
+__all__ = ["Base", "belongings"]
 
 
 class Base(RuleBasedStateMachine):
@@ -44,7 +44,7 @@ class Base(RuleBasedStateMachine):
         self.skewed = False
         self.latest = 0
         """The latest moment at which an approval was taken."""
-        self.before = _belongings()
+        self.before = belongings()
         self.temporary = tempfile.TemporaryDirectory()
         self.stage: Stage | None = None
 
@@ -78,7 +78,7 @@ class Base(RuleBasedStateMachine):
         self.world.verify(closed=True)
         for call in self.world.calls.values():
             self._over(call)
-        left = {name: count for name, count in _belongings().items() if count > self.before[name]}
+        left = {name: count for name, count in belongings().items() if count > self.before[name]}
         hold(not left, f"left behind: {left}, and before there were {self.before}")
 
     # What must hold.
@@ -196,7 +196,7 @@ def _replayed(call: Call) -> bool:
     return call.result is not None and call.result.steps[-1].codes == ("permit_replayed",)
 
 
-def _belongings() -> dict[str, int]:
+def belongings() -> dict[str, int]:
     """Count what a runtime might leave behind in this process."""
     children = Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text()
     return {
