@@ -13,15 +13,12 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 from anyio import CapacityLimiter, to_thread
 
-from authgate_async.actions import action_of, needs_of
+from authgate_async.actors.answers import Answer, Asked, Desk, action_id, unrecorded
 from authgate_async.actors.crew import Crew
-from authgate_async.actors.envelope import Envelope
 from authgate_async.actors.recording import record
 from authgate_async.actors.waiting import MOST, Call, Waiting
-from authgate_async.errors import ArgumentError, ClosedError
-from authgate_async.log.entries import asked_of, change_of, intent_of
-from authgate_async.log.records import ApprovalAsked, Intent, Rejected
-from authgate_async.log.sealing import Place
+from authgate_async.errors import ClosedError
+from authgate_async.log.entries import change_of
 from authgate_async.messages import (
     Applied,
     Apply,
@@ -33,7 +30,6 @@ from authgate_async.messages import (
     Withdraw,
 )
 from authgate_async.wire import (
-    Action,
     Approve,
     Changed,
     Delegate,
@@ -48,6 +44,7 @@ from authgate_async.wire import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from authgate_async.actors.envelope import Envelope
     from authgate_async.actors.mailbox import Inbox
     from authgate_async.actors.reference import Ref
     from authgate_async.backends import Kernel
@@ -73,40 +70,10 @@ More of them are smaller, and cost more thread switches than they save waiting.
 _GIVES = (Approve, Delegate, Enrol, Own, Register)
 """Changes that take nothing away."""
 
-_WITHHELD = (
-    "the arguments do not fit the tool; which and how is not told, since the log would keep it"
-)
-
 _signed = msgspec.msgpack.Decoder(list[SignedVerdict]).decode
 _verdict = msgspec.msgpack.Decoder(Verdict).decode
 _changed = msgspec.msgpack.Decoder(tuple[Changed, ...]).decode
 _encode = msgspec.msgpack.Encoder().encode
-
-
-class _Asked(msgspec.Struct, frozen=True, gc=False):
-    """A step on its way through the gate."""
-
-    envelope: Envelope[Propose]
-    action: Action
-    args: bytes
-
-
-class _Answer(msgspec.Struct, frozen=True, gc=False):
-    """What to record of a step, and what to answer once that is done.
-
-    One that waits (`waits`) is answered later. The opening of a run is recorded with the first that
-    is known of it.
-    """
-
-    envelope: Envelope[Propose]
-    record: Intent | Rejected | ApprovalAsked
-    decided: Decided
-    waits: Call | None = None
-    asked: bool = False
-
-    def group(self) -> tuple[Record, ...]:
-        opening = None if self.asked else self.envelope.message.opening
-        return (self.record,) if opening is None else (opening, self.record)
 
 
 class Gate:
@@ -134,12 +101,10 @@ class Gate:
         approval_seconds: float,
     ) -> None:
         self._kernel = kernel
-        self._tools = tools
-        self._needs = {tool.name: needs_of(tool, limits[tool.name]) for tool in tools}
+        self._desk = Desk(tools, limits, keeper, now)
         self._log = log
         self._withdrawals = withdrawals
         self._owed = owed
-        self._keeper = keeper
         self._now = now
         self._oplog = oplog
         self._record_timeout = record_timeout
@@ -180,21 +145,21 @@ class Gate:
             await crew.room(IN_FLIGHT)
             if problem := await self._pay():
                 for envelope in steps:
-                    envelope.reply(_unrecorded(_id_of(envelope.message), problem))
+                    envelope.reply(unrecorded(action_id(envelope.message), problem))
                 return
             await self._reconsider()
         if steps:
             await crew.start(self._decide, steps)
 
     async def _decide(self, steps: list[Envelope[Propose]]) -> None:
-        asked: list[_Asked] = []
-        answers: list[_Answer] = []
+        asked: list[Asked] = []
+        answers: list[Answer] = []
         for envelope in steps:
-            turned = self._action(envelope)
-            if isinstance(turned, _Asked):
+            turned = self._desk.turn(envelope)
+            if isinstance(turned, Asked):
                 asked.append(turned)
             else:
-                answers.append(_Answer(envelope, turned, _rejection(envelope.message, turned)))
+                answers.append(turned)
         for one, signed in zip(asked, await self._verdicts(asked), strict=True):
             verdict = _verdict(signed.verdict)
             waits = not verdict.permitted and bool(verdict.approvers)
@@ -202,72 +167,21 @@ class Gate:
             answers.append(make(one, signed, verdict))
         await self._answer(answers)
 
-    def _decision(self, one: _Asked, signed: SignedVerdict, verdict: Verdict) -> _Answer:
-        step = one.envelope.message
+    def _decision(self, one: Asked, signed: SignedVerdict, verdict: Verdict) -> Answer:
         if verdict.permitted:
             # What it reserves is given back before the next decision if it reaches nobody.
             one.envelope.on_abandoned(partial(self._unused.append, verdict.nonce))
-        args, sealed = self._recorded_args("intent", one, verdict)
-        record = intent_of(
-            signed, verdict, run=step.run, seq=step.seq, args=args, sealed_args=sealed
-        )
-        return _Answer(one.envelope, record, _decided(one, signed, verdict))
+        return self._desk.decision(one, signed, verdict)
 
-    def _wait(self, one: _Asked, signed: SignedVerdict, verdict: Verdict) -> _Answer:
+    def _wait(self, one: Asked, signed: SignedVerdict, verdict: Verdict) -> Answer:
         """Let a call wait for its approval, if there is room."""
-        step = one.envelope.message
         if self._waiting.full:
             sentence = f"{MOST} calls wait for an approval already; try again when some have ended"
-            turned = self._rejected(step, "approvals_full", sentence)
-            return _Answer(one.envelope, turned, _rejection(step, turned))
+            return self._desk.rejection(one.envelope, "approvals_full", sentence)
         call = self._waiting.add(one.envelope, one.action, verdict)
-        args, sealed = self._recorded_args("approval_asked", one, verdict)
-        record = asked_of(
-            signed,
-            verdict,
-            run=step.run,
-            seq=step.seq,
-            args=args,
-            sealed_args=sealed,
-            deadline=call.until,
-        )
-        return _Answer(one.envelope, record, Decided(verdict.action_id), call)
+        return self._desk.question(one, signed, call)
 
-    def _recorded_args(self, kind: str, one: _Asked, verdict: Verdict) -> tuple[str, str]:
-        step = one.envelope.message
-        place = Place(kind, step.run, step.seq, verdict.action_digest.hex())
-        return self._keeper.args(step.tool, one.args, one.action.salt, place)
-
-    def _action(self, envelope: Envelope[Propose]) -> _Asked | Rejected:
-        """Bind a step to its tool, or turn it away before the kernel sees it."""
-        step = envelope.message
-        tool = self._tools.get(step.tool)
-        if tool is None:
-            names = ", ".join(tool.name for tool in self._tools) or "none"
-            return self._rejected(
-                step, "unknown_tool", f"there is no tool `{step.tool}`; there are {names}"
-            )
-        try:
-            bound = tool.bind(step.args)
-        except ArgumentError as error:
-            told = str(error) if self._keeper.of(step.tool).args == "full" else _WITHHELD
-            return self._rejected(step, "bad_arguments", told)
-        salt = self._keeper.args_salt(step.tool, step.run, step.seq)
-        action = action_of(step, bound, self._needs[tool.name], salt)
-        return _Asked(envelope, action, bound.args)
-
-    def _rejected(self, step: Propose, code: str, sentence: str) -> Rejected:
-        return Rejected(
-            agent=step.agent,
-            code=code,
-            run=step.run,
-            sentence=sentence,
-            seq=step.seq,
-            time=self._now(),
-            tool=step.tool,
-        )
-
-    async def _verdicts(self, asked: Sequence[_Asked]) -> list[SignedVerdict]:
+    async def _verdicts(self, asked: Sequence[Asked]) -> list[SignedVerdict]:
         if not asked:
             return []
         actions = _encode([one.action for one in asked])
@@ -278,7 +192,7 @@ class Gate:
             await to_thread.run_sync(decide, self._now(), os.urandom(32), limiter=self._threads)
         )
 
-    async def _answer(self, answers: list[_Answer]) -> None:
+    async def _answer(self, answers: list[Answer]) -> None:
         """Answer once the records are durable; without a record nothing is permitted."""
         answers = [answer for answer in answers if not self._left(answer.envelope)]
         groups = tuple(answer.group() for answer in answers)
@@ -295,7 +209,7 @@ class Gate:
             if problem:
                 if decided.nonce:
                     self._unused.append(decided.nonce)
-                decided = _unrecorded(decided.action_id, problem, opened=answer.asked)
+                decided = unrecorded(decided.action_id, problem, opened=answer.asked)
             answer.envelope.reply(decided)
             if not decided.permit:
                 self._tell_denial(answer.envelope.message, decided)
@@ -378,8 +292,8 @@ class Gate:
             await self._decide_anew(calls[begin : begin + BATCH])
 
     async def _decide_anew(self, calls: list[Call]) -> None:
-        asked = [_Asked(call.envelope, call.action, call.action.args) for call in calls]
-        answers: list[_Answer] = []
+        asked = [Asked(call.envelope, call.action, call.action.args) for call in calls]
+        answers: list[Answer] = []
         for call, one, signed in zip(calls, asked, await self._verdicts(asked), strict=True):
             verdict = _verdict(signed.verdict)
             if not verdict.permitted and verdict.approvers:
@@ -394,12 +308,10 @@ class Gate:
         while True:
             await self._answer([self._late(call) for call in await self._waiting.late()])
 
-    def _late(self, call: Call) -> _Answer:
-        step = call.envelope.message
+    def _late(self, call: Call) -> Answer:
         why = "; ".join(sentence for _, sentence in call.verdict.violations)
         sentence = f"no approval came within {self._waiting.seconds:g} s: {why}"
-        turned = self._rejected(step, "approval_timeout", sentence)
-        return _Answer(call.envelope, turned, _rejection(step, turned), asked=True)
+        return self._desk.rejection(call.envelope, "approval_timeout", sentence, asked=True)
 
     async def _pay(self) -> str:
         """Record the changes that the log does not know yet; return a sentence if it cannot be."""
@@ -416,30 +328,3 @@ def _settle_and_decide(
     if unused:
         kernel.settle(_encode(unused))
     return kernel.decide(actions, now, entropy)
-
-
-def _rejection(step: Propose, record: Rejected) -> Decided:
-    return Decided(_id_of(step), codes=(record.code,), sentences=(record.sentence,))
-
-
-def _decided(one: _Asked, signed: SignedVerdict, verdict: Verdict) -> Decided:
-    return Decided(
-        action_id=verdict.action_id,
-        permit=_encode(signed) if verdict.permitted else b"",
-        args=one.args,
-        codes=tuple([code for code, _ in verdict.violations]),
-        sentences=tuple([sentence for _, sentence in verdict.violations]),
-        warnings=tuple([code for code, _ in verdict.warnings]),
-        salt=one.action.salt,
-        nonce=verdict.nonce if verdict.permitted else b"",
-    )
-
-
-def _unrecorded(action_id: str, problem: str, *, opened: bool = False) -> Decided:
-    sentence = f"the decision could not be recorded, so nothing is permitted: {problem}"
-    codes, sentences = ("log_unavailable",), (sentence,)
-    return Decided(action_id, codes=codes, sentences=sentences, opened=opened)
-
-
-def _id_of(step: Propose) -> str:
-    return f"{step.run}:{step.seq}"
