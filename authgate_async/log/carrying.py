@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from authgate_async.log.in_force import InForce
 from authgate_async.log.lines import Fault
+from authgate_async.log.open_runs import OpenRun
 from authgate_async.log.records import (
     GrantsCarried,
     Record,
@@ -24,35 +25,7 @@ if TYPE_CHECKING:
     from authgate_async.log.growth import End
     from authgate_async.log.records import Held
 
-__all__ = ["Carried", "OpenRun", "Removals"]
-
-
-class OpenRun:
-    """An open run: what its next records must agree with. `pending` is by action digest."""
-
-    def __init__(self, agent: str) -> None:
-        self.agent = agent
-        self.next = 1
-        self.steps = 0
-        self.closed = False
-        self.last_step = -1
-        self.pending: dict[str, tuple[str, int]] = {}
-
-    @classmethod
-    def of(cls, record: RunCarried) -> OpenRun:
-        """Return the run where it was carried over."""
-        run = cls(record.agent)
-        run.next, run.steps, run.closed = record.next, record.steps, bool(record.closed)
-        run.last_step = record.next_seq - 1
-        run.pending = {digest: (action_id, seq) for digest, action_id, seq, _ in record.due}
-        return run
-
-    def agrees(self, other: OpenRun) -> bool:
-        """Whether what was carried over is true of this run."""
-        mine, its = (
-            (run.agent, run.next, run.steps, run.closed, run.last_step) for run in (self, other)
-        )
-        return mine == its and other.pending.items() == self.pending.items()
+__all__ = ["Carried", "Removals"]
 
 
 class Carried:

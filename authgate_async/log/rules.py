@@ -15,12 +15,12 @@ import msgspec
 from authgate_async.backends import verify_signed
 from authgate_async.log.agreement import check_asked, check_intent, check_outputs
 from authgate_async.log.approvals import Approvals
-from authgate_async.log.carrying import Carried, OpenRun, Removals
+from authgate_async.log.carrying import Carried, Removals
 from authgate_async.log.entries import CHANGE_FIELDS, change_from
 from authgate_async.log.growth import End
 from authgate_async.log.in_force import InForce
 from authgate_async.log.lines import Fault
-from authgate_async.log.numbering import MAX_LATE
+from authgate_async.log.open_runs import OfRun, OpenRun, OpenRuns
 from authgate_async.log.records import (
     ApprovalAsked,
     Checkpoint,
@@ -52,9 +52,6 @@ __all__ = ["OUTCOME", "Rules"]
 OUTCOME = 5
 """How many things are seen of an outcome; of an intent there are more."""
 
-_Step = Intent | ApprovalAsked | Rejected
-_OfRun = _Step | Outcome | RunClosed
-
 _MISPLACED = {
     True: "the file does not begin with `segment_opened`",
     False: "a file of the log begins in the middle of another",
@@ -75,16 +72,11 @@ class Rules:
         self._batch = b""
         self.key = key or b""
         self.sessions = 0
-        self.runs = 0
-        self.unclosed_runs = 0
-        self._forgotten = 0
+        self.runs = OpenRuns()
         self.sealed = False
         self.covered = 0
         self.checkpoint = ""
         self._sealing = False
-        self._open: dict[str, OpenRun] = {}
-        self._late: dict[str, OpenRun] = {}
-        self._lost: dict[str, OpenRun] = {}
         self._grants = InForce()
         self._approvals = Approvals()
         self._auditor = ""
@@ -92,18 +84,6 @@ class Rules:
         self._gap = False
         self._at_start = False
         self.removals = Removals()
-
-    @property
-    def without_outcome(self) -> int:
-        """How many permits of closed runs have no outcome."""
-        late = [*self._late.values(), *(run for run in self._lost.values() if run.closed)]
-        return self._forgotten + sum(len(run.pending) for run in late)
-
-    @property
-    def open_runs(self) -> int:
-        """How many runs have no closing record."""
-        lost = sum(not run.closed for run in self._lost.values())
-        return self.unclosed_runs + len(self._open) + lost
 
     def check(self, line: Line, record: Record) -> None:
         """Take the next record; `line` is where it stood, the next one of `end`."""
@@ -129,7 +109,7 @@ class Rules:
         """
         if self._sealing or self.sealed or self._at_start or self._gap or not self._carried.whole:
             return False
-        run = self._open.get(seen[0])
+        run = self.runs.get(seen[0])
         if run is None or seen[1] != run.next:
             return False
         if not (self._step_passes if len(seen) > OUTCOME else _outcome_passes)(run, seen):
@@ -158,7 +138,7 @@ class Rules:
             case Checkpoint():
                 self._checkpoint(record)
             case RunOpened():
-                self._run_opened(record)
+                self.runs.begin(record)
             case Intent() | ApprovalAsked() | Rejected() | Outcome() | RunClosed():
                 self._of_run(record)
             case RegistryChange():
@@ -199,11 +179,8 @@ class Rules:
         self.key = key
         self.sessions += 1
         self.sealed = self._sealing = False
-        # Runs live in one process: those of a session before can only be said to be interrupted.
-        self._lost |= self._open | self._late
-        self._open.clear()
-        self._late.clear()
-        # So does the registry: a kernel knows no grant of the one before.
+        self.runs.end_session()
+        # A kernel knows no grant of the one before.
         self._grants = InForce()
         self._approvals = Approvals()
 
@@ -241,9 +218,8 @@ class Rules:
             )
         self.key = key
         self.sessions = max(1, self.sessions)
-        for run in (*self._open.values(), *self._late.values(), *self._lost.values()):
-            self._forget(run)
-        self._next, self._open, self._late, self._lost = None, {}, {}, {}
+        self.runs.let_go()
+        self._next = None
 
     def _carry(self, record: RunCarried | GrantsCarried) -> None:
         self._carried.take(record)
@@ -254,27 +230,15 @@ class Rules:
             return
         if self._gap:
             self._gap = False
-            runs = self._carried.runs
-            self._open = {name: run for name, run in runs.items() if not run.closed}
-            self._late = {name: run for name, run in runs.items() if run.closed}
+            self.runs.take_up(self._carried.runs)
             self._grants = self._carried.grants
             self._approvals = Approvals(partial=True)
         else:
-            self._carried.check(self._open | self._late, self._grants)
+            self._carried.check(self.runs.in_session, self._grants)
         self._carried = Carried()
 
-    def _run_opened(self, record: RunOpened) -> None:
-        if record.run in self._open or record.run in self._late:
-            raise Fault(f"run `{record.run}` is open already")
-        if lost := self._lost.pop(record.run, None):
-            self._forget(lost)
-        if record.run_seq:
-            raise Fault("the opening of a run has a `run_seq` other than 0")
-        self._open[record.run] = OpenRun(record.agent)
-        self.runs += 1
-
-    def _of_run(self, record: _OfRun) -> None:
-        run = self._find(record)
+    def _of_run(self, record: OfRun) -> None:
+        run = self.runs.find(record)
         if run is None:
             raise Fault(f"run `{record.run}` is not open")
         if record.run_seq != run.next:
@@ -285,41 +249,18 @@ class Rules:
         match record:
             case Outcome():
                 check_outputs(record)
-                _settle(run, record)
-                if run.closed and not run.pending:
-                    self._late.pop(record.run, None)
-                    self._lost.pop(record.run, None)
+                self.runs.settle(run, record)
             case RunClosed():
-                self._run_closed(run, record)
+                self.runs.close(run, record)
             case ApprovalAsked():
                 self._asked(run, record)
             case _:
                 self._step(run, record)
 
-    def _find(self, record: _OfRun) -> OpenRun | None:
-        """The run of a record; one of a session before is there for what interrupts it only."""
-        match record:
-            case Outcome(cause="interrupted"):
-                found = self._lost.get(record.run)
-            case RunClosed(status="interrupted"):
-                found = self._open.get(record.run) or self._lost.get(record.run)
-            case Outcome():
-                found = self._open.get(record.run) or self._late.get(record.run)
-            case _:
-                found = self._open.get(record.run)
-        over = found is not None and found.closed and not isinstance(record, Outcome)
-        return None if over else found
-
-    def _forget(self, run: OpenRun) -> None:
-        if run.closed:
-            self._forgotten += len(run.pending)
-        else:
-            self.unclosed_runs += 1
-
     def _step(self, run: OpenRun, record: Intent | Rejected) -> None:
         # A kernel signs no malformed name: the denial of its action names nobody.
         nobody = isinstance(record, Intent) and not record.agent and not record.permitted
-        _check_step(run, record, nobody=nobody)
+        run.check(record, nobody=nobody)
         run.last_step = record.seq
         run.steps += 1
         if isinstance(record, Intent):
@@ -331,7 +272,7 @@ class Rules:
                 run.pending[record.action_digest] = (record.action_id, record.seq)
 
     def _asked(self, run: OpenRun, record: ApprovalAsked) -> None:
-        _check_step(run, record)
+        run.check(record)
         signed, verdict = check_asked(record)
         self._check_signature(signed)
         if verdict.permitted or not verdict.approvers:
@@ -359,26 +300,11 @@ class Rules:
             if why := self._grants.against(grant):
                 raise Fault(f"it rests on grant `{grant}`, which {why}")
 
-    def _run_closed(self, run: OpenRun, record: RunClosed) -> None:
-        if record.steps != run.steps:
-            raise Fault(f"run `{record.run}` has {run.steps} steps, not {record.steps}")
-        run.closed = True
-        if self._open.pop(record.run, None) is not None and run.pending:
-            self._late[record.run] = run
-        elif not run.pending:
-            self._lost.pop(record.run, None)
-        # The writer forgets earlier; twice as many, since it counts only at the end of a batch.
-        for late in (self._late, self._lost):
-            if len(late) > 2 * MAX_LATE:
-                self._forget(late.pop(next(iter(late))))
-
     def _seal(self, record: Sealed) -> None:
         if record.nodes != self.end.tree.nodes.hex():
             raise Fault("the seal has other nodes than the tree of the records before it")
         self._sealing = True
-        for run in (*self._lost.values(), *self._open.values(), *self._late.values()):
-            self._forget(run)
-        self._lost, self._open, self._late = {}, {}, {}
+        self.runs.let_go()
 
     def _checkpoint(self, record: Checkpoint) -> None:
         self.end.check(record.note, self.key)
@@ -395,12 +321,6 @@ def _key_of(record: LogOpened | KeyChanged | SegmentOpened) -> bytes:
     if record.key_id != sha256(key).hexdigest()[:16]:
         raise Fault("its `key_id` is not that of its `public_key`")
     return key
-
-
-def _settle(run: OpenRun, record: Outcome) -> None:
-    found = run.pending.pop(record.action_digest, None)
-    if found != (record.action_id, record.seq):
-        raise Fault(f"the outcome of `{record.action_id}` has no permitted intent before it")
 
 
 def _outcome_passes(run: OpenRun, seen: tuple[Any, ...]) -> bool:
@@ -421,10 +341,3 @@ def _change(record: RegistryChange) -> Change:
         return change_from(record)
     except (msgspec.MsgspecError, ValueError) as error:
         raise Fault(f"its fields cannot be read: {error}") from error
-
-
-def _check_step(run: OpenRun, record: _Step, *, nobody: bool = False) -> None:
-    if record.agent != run.agent and not nobody:
-        raise Fault(f"its agent is not that of run `{record.run}`")
-    if record.seq <= run.last_step:
-        raise Fault(f"step {record.seq} of run `{record.run}` comes twice or too late")

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from authgate_async import wire
 from authgate_async.errors import LogUnavailableError, UsageError
-from authgate_async.log import rules
+from authgate_async.log import open_runs, rules
 from authgate_async.log.lines import FIRST, MAX_LINE, make_line, read_line
 from authgate_async.log.records import Record, decode_record, encode_record
 from authgate_async.log.verify import verify
@@ -435,7 +435,7 @@ def test_what_is_owed_is_forgotten_with_a_new_session(log: Path, records: Record
 
 def test_only_so_many_are_remembered(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs that never get their outcome do not fill memory; they stay counted."""
-    monkeypatch.setattr(rules, "MAX_LATE", 1)
+    monkeypatch.setattr(open_runs, "MAX_LATE", 1)
     unused = [*records[5:7], replace(records[10], run_seq=2, steps=1)]
     ids = [f"r{n}" for n in range(4)]
     kept = rules.Rules(None)
@@ -443,7 +443,7 @@ def test_only_so_many_are_remembered(records: Records, monkeypatch: pytest.Monke
     monkeypatch.setattr(rules.Rules, "_check_signature", lambda *_: None)
     for record in [*records[:5], *(replace(each, run=run) for run in ids for each in unused)]:
         kept.check(read_line(make_line(0, FIRST, encode_record(record))[0]), record)
-    assert (kept.without_outcome, list(kept._late)) == (4, ["r2", "r3"])
+    assert (kept.runs.without_outcome, list(kept.runs._late)) == (4, ["r2", "r3"])
 
 
 def test_permits_without_an_outcome_are_counted(log: Path, records: Records) -> None:
