@@ -78,6 +78,7 @@ class Outside:
             "abstract": self.folder.name,
             "victim": str(self._victim.pid),
             "size": str(len(self.secret)),
+            "machine": os.uname().nodename,
         }
 
     def check(self, got: object) -> None:

@@ -226,6 +226,11 @@ def _root_of(path: str, at: dict[str, str]) -> str:
     return Path(f"/proc/{at['victim']}/root{path}").read_text()
 
 
+def _name_of_machine(_: str, at: dict[str, str]) -> str:
+    name = os.uname().nodename
+    return f"claim: this is {name}" if name == at["machine"] else ""
+
+
 def _fork(_: str, at: dict[str, str]) -> str:
     pid = os.fork()
     if pid == 0:
@@ -371,6 +376,7 @@ JAILED: dict[str, Step] = {
     "signal all": _signal_all,
     "environment of": _environment_of,
     "root of": _root_of,
+    "name of machine": _name_of_machine,
     "fork": _fork,
 }
 """What a jail holds; `fork` only where it may start no programs."""

@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-__all__ = ["keeps_the_environment", "no_jail", "shows_too_much", "without"]
+__all__ = [
+    "keeps_the_environment",
+    "no_jail",
+    "sharing",
+    "shows_too_much",
+    "without",
+    "without_own",
+]
 
 _PATHS = "sys.path[:] = a[4:]; "
 
@@ -25,6 +32,24 @@ def without(*calls: str) -> Callable[[], AbstractContextManager[object]]:
     """Have templates start with these system calls answered, and not done."""
     return partial(
         _starting_with, f"from redteam.bodies.layers import leave_off; leave_off(*{calls!r})"
+    )
+
+
+def sharing(namespace: str) -> Callable[[], AbstractContextManager[object]]:
+    """Have templates share a namespace of this kind with the machine, and not look whether."""
+    return partial(
+        _starting_with,
+        "from redteam.bodies.layers import divide_but_for; "
+        "from authgate_async.launchers.cells import template as t; "
+        f"t._namespaces = set; t._native.jail_divide = lambda: divide_but_for({namespace!r})",
+    )
+
+
+def without_own(namespace: str) -> Callable[[], AbstractContextManager[object]]:
+    """Have the calls of a template share a namespace of this kind with each other."""
+    return partial(
+        _starting_with,
+        f"from redteam.bodies.layers import leave_off; leave_off(namespace={namespace!r})",
     )
 
 

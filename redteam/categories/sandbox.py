@@ -13,7 +13,14 @@ from redteam.bodies.probes import (
     probe_in_process,
     probe_with_programs,
 )
-from redteam.broken.jails import keeps_the_environment, no_jail, shows_too_much, without
+from redteam.broken.jails import (
+    keeps_the_environment,
+    no_jail,
+    sharing,
+    shows_too_much,
+    without,
+    without_own,
+)
 from redteam.engineers import Broken, Category
 from redteam.outside import Outside
 from redteam.stage import open_stage, temporary
@@ -124,6 +131,8 @@ CATEGORY = Category(
         Broken("a jail without Landlock", without("landlock_restrict_self"), level="jail"),
         Broken("a jail without limits", without("setrlimit", "prlimit64"), level="jail"),
         Broken("a jail that keeps its capabilities", without("capset"), level="jail"),
+        Broken("a jail that has the machine's name", sharing("uts"), level="jail"),
+        Broken("a jail without processes of its own", without_own("pid"), level="jail"),
         Broken("a process without limits", without("setrlimit", "prlimit64"), level="process"),
     ),
 )

@@ -55,6 +55,7 @@ class Target(TypedDict):
     standard input; `runtime` is the process that wants the calls done; `terminal` is its terminal.
     Snippets that take two turns get `turn` 1 and 2, others 0; `sibling` is a secret, in turn 1
     only. `token` and `key` name things so that the outside finds them; `name` is the process's.
+    `segment` is the key of System V memory outside that holds the secret, `machine` its name.
     """
 
     secret: str
@@ -81,6 +82,8 @@ class Target(TypedDict):
     sibling: str
     token: str
     key: int
+    segment: int
+    machine: str
     name: str
 
 

@@ -1,7 +1,8 @@
 """Runs every snippet, without a jail or through a launcher, and prints what became of each as JSON.
 
 It is started as a program, once for each user and event loop, by `staging.py`:
-`harness.py KIND FOLDER [LOOP]`, where KIND is `bare`, `jail` or `process`.
+`harness.py KIND FOLDER [LOOP [NAMES]]`, where KIND is `bare`, `jail` or `process`, and NAMES are
+the snippets that are run (default: all). `jail+HOW-WHAT` is a jail that lacks something.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from escapes.naive import Running, Seen
 from escapes.world import SECRET, World
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from authgate_async.launchers.protocol import Ended, Launcher
     from escapes.declare import Mode, Proof, Snippet
 
@@ -74,8 +77,9 @@ class Outcome(msgspec.Struct):
     after: str = ""
 
 
-def main(kind: str, folder: Path, loop: str) -> None:
+def main(kind: str, folder: Path, loop: str, names: str = "") -> None:
     """Run all that `kind` says and print the outcomes."""
+    kind, *lacks = kind.split("+")
     sys.dont_write_bytecode = True
     sys.path.append(str(folder / "library"))
     signal.signal(signal.SIGURG, lambda number, _: world.poked.append(number))
@@ -83,8 +87,22 @@ def main(kind: str, folder: Path, loop: str) -> None:
     if kind == "bare":
         found = {"": {one.name: bare(one, folder) for one in snippets.values() if _can_bite(one)}}
     else:
-        found = anyio.run(_through_launcher, kind, folder, backend=loop)
+        for name in set(names.split(",")).symmetric_difference(snippets) if names else ():
+            del snippets[name]
+        with contextlib.ExitStack() as patches:
+            for lack in lacks:
+                patches.enter_context(_lacking(*lack.split("-")))
+            found = anyio.run(_through_launcher, kind, folder, backend=loop)
     sys.stdout.buffer.write(msgspec.json.encode(found))
+
+
+def _lacking(how: str, what: str) -> AbstractContextManager[object]:
+    """Leave off a layer, or have a kind of namespace shared with the machine or between calls."""
+    sys.path.append(str(Path(__file__).parents[2]))
+    from redteam.broken import jails  # noqa: PLC0415 - not everybody who gets here may read it
+
+    ways = {"sharing": jails.sharing, "own": jails.without_own, "without": jails.without}
+    return ways[how](what)()
 
 
 def _can_bite(snippet: Snippet) -> bool:
@@ -311,4 +329,4 @@ def _peak() -> int:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else "")
+    main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])

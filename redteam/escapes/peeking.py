@@ -42,6 +42,12 @@ def _stack() -> int:
     return int(libc.getauxval(AT_EXECFN))
 
 
+@snippet(proof="claim")
+def read_name_of_machine(target: Target) -> str:
+    """Read the name of the machine, by which its owner may be known."""
+    return os.uname().nodename if os.uname().nodename == target["machine"] else ""
+
+
 @snippet(proof="secret")
 def read_environment_file(target: Target) -> str:
     """Read the environment of a process outside."""

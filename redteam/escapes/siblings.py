@@ -21,6 +21,7 @@ from escapes.syscalls import libc, syscall
 
 IPC_CREAT = 0o1000
 IPC_NOWAIT = 0o4000
+SHM_RDONLY = 0o10000
 KEYCTL_READ = 11
 KEYCTL_SEARCH = 10
 KEY_SPEC_USER_KEYRING = -4
@@ -36,6 +37,14 @@ def leave_segment(target: Target) -> str:
         data = target["sibling"].encode()
         ctypes.memmove(place, data, len(data))
         return ""
+    return find(ctypes.string_at(place, 100))
+
+
+@snippet(proof="secret")
+def read_segment_of_machine(target: Target) -> str:
+    """Read a System V segment that a process outside has made."""
+    libc.shmat.restype = ctypes.c_void_p
+    place = libc.shmat(syscall("shmget", target["segment"], 0, 0), None, SHM_RDONLY)
     return find(ctypes.string_at(place, 100))
 
 

@@ -30,12 +30,15 @@ PRIVATE = (
 NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
 
-def perform(user: str, kind: str, loop: str = "") -> bytes:
-    """Run the harness as `user`; return what it printed."""
+def perform(user: str, kind: str, loop: str = "", names: str = "") -> bytes:
+    """Run the harness as `user`; return what it printed.
+
+    Raises `AssertionError`, with the end of what it complained of, if it failed.
+    """
     stage = Path(tempfile.mkdtemp(prefix="escapes-"))
     try:
         stage.chmod(0o755)
-        return _perform(user, stage, [kind, str(stage / "base"), loop])
+        return _perform(user, stage, [kind, str(stage / "base"), loop, names])
     finally:
         shutil.rmtree(stage)
 

@@ -21,7 +21,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from escapes.syscalls import syscall
+from escapes.syscalls import libc, syscall
 
 if TYPE_CHECKING:
     from escapes.declare import Proof, Target
@@ -32,7 +32,10 @@ SECRET = os.environ.get("ESCAPES_TOKEN", "SECRET-" + "0" * 32)
 """In the environment of whoever wants the calls done, in files, in the victim: never in a call."""
 
 AT_FDCWD = -100
+IPC_CREAT = 0o1000
 IPC_RMID = 0
+OWN_KEY = 5
+"""Beside the key that a snippet is told: that of a segment outside."""
 SHARED = ("/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue", "/run")
 ENV_START = 49
 PLANTED = ("alive", "away", "datagram", "inner", "link", "out", "room", "socket")
@@ -67,6 +70,7 @@ class World:
         self._listen()
         self._raise_victim()
         self._forget_descriptor()
+        self._share_memory()
         self._master, slave = os.openpty()
         self._terminal = os.ttyname(slave)
         self._undo.callback(os.close, slave)
@@ -108,6 +112,8 @@ class World:
             "sibling": self.sibling if turn == 1 else "",
             "token": self.token,
             "key": self.key,
+            "segment": self.key + OWN_KEY,
+            "machine": os.uname().nodename,
             "name": self.token,
         }
 
@@ -162,6 +168,14 @@ class World:
         fd = os.open(self.folder / "outside", os.O_RDONLY)
         os.set_inheritable(fd, True)
         self._undo.callback(os.close, fd)
+
+    def _share_memory(self) -> None:
+        """Put the secret into a System V segment that everybody may read."""
+        identity = syscall("shmget", self.key + OWN_KEY, 4096, IPC_CREAT | 0o666)
+        libc.shmat.restype = ctypes.c_void_p
+        place = libc.shmat(identity, None, 0)
+        ctypes.memmove(place, SECRET.encode(), len(SECRET))
+        libc.shmdt(ctypes.c_void_p(place))
 
     def _snapshot(self) -> dict[str, tuple[object, ...]]:
         found = {}
@@ -320,7 +334,7 @@ class World:
         return os.uname().nodename, Path("/proc/sys/kernel/domainname").read_text()
 
     def _clear(self) -> None:
-        for number in range(5):
+        for number in range(OWN_KEY + 1):
             with contextlib.suppress(OSError):
                 syscall("shmctl", syscall("shmget", self.key + number, 0, 0), IPC_RMID, None)
         with contextlib.suppress(OSError):
