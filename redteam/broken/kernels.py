@@ -16,7 +16,7 @@ from authgate_async.reference.budget import Ledger
 from authgate_async.reference.permit import _Spent, sign_batch
 from authgate_async.reference.registry import Registry
 from authgate_async.reference.signing import Signer
-from authgate_async.wire import SignedVerdict, Verdict
+from authgate_async.wire import Change, Register, SignedVerdict, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,11 +37,13 @@ __all__ = [
     "judges_no_arguments",
     "knows_nobody_by_kind",
     "lets_delegations_widen",
+    "lets_no_grant_expire",
     "permits_everything",
     "walks_one_link",
 ]
 
 _signed = msgspec.msgpack.Decoder(tuple[SignedVerdict, ...]).decode
+_changes = msgspec.msgpack.Decoder(list[Change]).decode
 _verdict = msgspec.msgpack.Decoder(Verdict).decode
 _encode = msgspec.msgpack.encode
 
@@ -70,6 +72,33 @@ def _permitted(verdict: Verdict) -> Verdict:
 def permits_everything() -> AbstractContextManager[object]:
     """Replace the maker of kernels: the gate's permits everything, under either backend."""
     return mock.patch.object(assembly, "make_kernel", _Generous)
+
+
+class _Endless:
+    """A kernel that enters each grant as one that never ends."""
+
+    def __init__(self, backend: Any, **options: Any) -> None:
+        self._kernel = backends.make_kernel(backend, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._kernel, name)
+
+    def change(self, changes: bytes, now: int) -> bytes:
+        """Make the changes."""
+        given = [_endless(each) for each in _changes(changes)]
+        return self._kernel.change(_encode(given), now)
+
+
+def _endless(change: Change) -> Change:
+    if not isinstance(change, Register):
+        return change
+    grant = msgspec.structs.replace(change.grant, expires_at=0)
+    return msgspec.structs.replace(change, grant=grant)
+
+
+def lets_no_grant_expire() -> AbstractContextManager[object]:
+    """Replace the maker of kernels: what was granted for a time is granted for ever."""
+    return mock.patch.object(assembly, "make_kernel", _Endless)
 
 
 def knows_nobody_by_kind() -> AbstractContextManager[object]:

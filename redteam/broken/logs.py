@@ -6,25 +6,71 @@ In each the quick reader is off, since it checks by itself; the slow one has one
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from itertools import compress
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import msgspec
 
+from authgate_async.actors.log_writer import LogWriter
+from authgate_async.errors import LogUnavailableError
 from authgate_async.log import growth, reading, scanning
 from authgate_async.log.growth import End
 from authgate_async.log.lines import Fault, Line
 from authgate_async.log.notes import read_note
+from authgate_async.log.records import Intent, Rejected
 from authgate_async.log.rules import Rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
 
+    from authgate_async.actors.log_writer import Group
     from authgate_async.log.records import Sealed
 
-__all__ = ["follows_anything", "skips_every_signature", "skips_the_sums"]
+__all__ = [
+    "believes_a_full_disk",
+    "drops_what_comes_in_crowds",
+    "follows_anything",
+    "skips_every_signature",
+    "skips_the_sums",
+]
 
 _OF_A_LINE = b'{"index":'
+
+
+_append = LogWriter._append
+_CROWD = 8
+
+
+def believes_a_full_disk() -> AbstractContextManager[object]:
+    """Take what the disk refuses for written."""
+
+    async def append(writer: LogWriter, groups: Sequence[Group]) -> list[Any]:
+        try:
+            return list(await _append(writer, groups))
+        except LogUnavailableError:
+            return [0] * len(groups)
+
+    return mock.patch.object(LogWriter, "_append", append)
+
+
+def drops_what_comes_in_crowds() -> AbstractContextManager[object]:
+    """Take denials for written, and do not write them, where there is much else to do."""
+
+    async def append(writer: LogWriter, groups: Sequence[Group]) -> list[Any]:
+        written = [len(groups) < _CROWD or not _denies(group) for group in groups]
+        results = iter(await _append(writer, list(compress(groups, written))))
+        return [next(results) if each else 0 for each in written]
+
+    return mock.patch.object(LogWriter, "_append", append)
+
+
+def _denies(group: Group) -> bool:
+    return any(
+        isinstance(record, Rejected) or (isinstance(record, Intent) and not record.permitted)
+        for record in group
+    )
 
 
 @contextmanager

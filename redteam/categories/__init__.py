@@ -9,6 +9,7 @@ from redteam.categories import (
     channels,
     delegation,
     deputy,
+    disorder,
     display,
     files,
     identity,
@@ -42,4 +43,5 @@ CATEGORIES = (
     files.CATEGORY,
     races.CATEGORY,
     deputy.CATEGORY,
+    disorder.CATEGORY,
 )
