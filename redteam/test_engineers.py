@@ -15,8 +15,7 @@ from redteam.categories import CATEGORIES
 
 CLONE = Path(__file__).parents[1]
 SEED = "1108"
-ENGINEERS = 36
-"""One engineer for each."""
+ENGINEERS = 2 * len(CATEGORIES)
 
 SETTINGS = (
     ("rust", "asyncio", "jail"),
