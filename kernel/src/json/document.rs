@@ -1,6 +1,6 @@
 //! The document that `verify_json` takes, field by field (`docs/rules.md`, section 7).
 
-use super::fields::{Node, Read};
+use super::fields::{Node, Result};
 use super::value::{Value, parse};
 use crate::codec::MAX_INT;
 use crate::codes::FLAGS;
@@ -56,7 +56,7 @@ pub(super) struct Document {
 }
 
 impl Document {
-    pub(super) fn parse(text: &str) -> Read<Self> {
+    pub(super) fn parse(text: &str) -> Result<Self> {
         let mut document = Node::root(parse(text)?).object(&["registry", "action"])?;
         let (registry, action) = (document.need("registry")?, document.need("action")?);
         Ok(Self {
@@ -66,7 +66,7 @@ impl Document {
     }
 }
 
-fn read_registry(node: Node) -> Read<Registry> {
+fn read_registry(node: Node) -> Result<Registry> {
     let mut registry = node.object(&["claims", "machine_owners", "trust_domains"])?;
     Ok(Registry {
         claims: registry.read("claims", |node| node.array(read_claim), Vec::new())?,
@@ -75,7 +75,7 @@ fn read_registry(node: Node) -> Read<Registry> {
     })
 }
 
-fn read_claim(node: Node) -> Read<Claim> {
+fn read_claim(node: Node) -> Result<Claim> {
     let mut claim = node.object(&[
         "holder",
         "resource",
@@ -101,7 +101,7 @@ fn read_claim(node: Node) -> Read<Claim> {
     })
 }
 
-fn read_principal(node: Node) -> Read<Principal> {
+fn read_principal(node: Node) -> Result<Principal> {
     let mut principal = node.object(&["name", "kind"])?;
     let (name, kind) = (principal.need("name")?, principal.need("kind")?);
     Ok(Principal {
@@ -110,7 +110,7 @@ fn read_principal(node: Node) -> Read<Principal> {
     })
 }
 
-fn read_kind(node: &Node) -> Read<&'static str> {
+fn read_kind(node: &Node) -> Result<&'static str> {
     match &node.value {
         Value::Text(kind) if kind == "HUMAN" => Ok("human"),
         Value::Text(kind) if kind == "MACHINE" => Ok("machine"),
@@ -118,7 +118,7 @@ fn read_kind(node: &Node) -> Read<&'static str> {
     }
 }
 
-fn read_resource(node: Node) -> Read<Resource> {
+fn read_resource(node: Node) -> Result<Resource> {
     let path = node.path.clone();
     let mut resource = node.object(&["name", "rtype", "scope", "is_public", "trust_domain"])?;
     let (name, rtype) = (resource.need("name")?, resource.need("rtype")?);
@@ -137,7 +137,7 @@ fn read_resource(node: Node) -> Read<Resource> {
     clippy::cast_sign_loss,
     reason = "the range is checked before"
 )]
-fn read_confidence(node: &Node) -> Read<u64> {
+fn read_confidence(node: &Node) -> Result<u64> {
     let share = node.number()?;
     if !(0.0..=1.0).contains(&share) {
         return node.wrong("must be from 0 to 1");
@@ -152,7 +152,7 @@ fn read_confidence(node: &Node) -> Read<u64> {
     clippy::cast_sign_loss,
     reason = "the range is checked before, and its end is rounded up to 2^63, which is excluded"
 )]
-fn read_expiry(node: &Node) -> Read<u64> {
+fn read_expiry(node: &Node) -> Result<u64> {
     if node.value == Value::Null {
         return Ok(0);
     }
@@ -169,7 +169,7 @@ const ASKED: [(&str, u64); 3] = [
     ("resources_delegate", 8),
 ];
 
-fn read_action(node: Node) -> Read<Action> {
+fn read_action(node: Node) -> Result<Action> {
     let own = [
         "action_id",
         "actor",

@@ -6,7 +6,7 @@ use super::value::Value;
 use crate::codec::MAX_INT;
 
 /// A reader's answer, or the sentence that says what is wrong where.
-pub(super) type Read<T> = Result<T, String>;
+pub(super) type Result<T> = std::result::Result<T, String>;
 
 /// A value and where it stands.
 pub(super) struct Node {
@@ -37,7 +37,7 @@ impl Node {
     }
 
     /// The error about this value.
-    pub(super) fn wrong<T>(&self, why: &str) -> Read<T> {
+    pub(super) fn wrong<T>(&self, why: &str) -> Result<T> {
         Err(if self.path.is_empty() {
             format!("the text {why}")
         } else {
@@ -45,7 +45,7 @@ impl Node {
         })
     }
 
-    fn pairs(self) -> Read<(String, Vec<(String, Value)>)> {
+    fn pairs(self) -> Result<(String, Vec<(String, Value)>)> {
         let Value::Object(pairs) = self.value else {
             return self.wrong("must be an object");
         };
@@ -57,7 +57,7 @@ impl Node {
     }
 
     /// Reads an object that has no other fields than `known`.
-    pub(super) fn object(self, known: &[&str]) -> Read<Object> {
+    pub(super) fn object(self, known: &[&str]) -> Result<Object> {
         let (path, pairs) = self.pairs()?;
         match pairs
             .iter()
@@ -72,7 +72,7 @@ impl Node {
     }
 
     /// Reads an object from names to names, in the order of the text.
-    pub(super) fn mapping(self) -> Read<Vec<(String, String)>> {
+    pub(super) fn mapping(self) -> Result<Vec<(String, String)>> {
         let (path, pairs) = self.pairs()?;
         let read = |(name, value): (String, Value)| {
             let node = Self {
@@ -84,7 +84,7 @@ impl Node {
         pairs.into_iter().map(read).collect()
     }
 
-    pub(super) fn array<T>(self, read: impl Fn(Self) -> Read<T>) -> Read<Vec<T>> {
+    pub(super) fn array<T>(self, read: impl Fn(Self) -> Result<T>) -> Result<Vec<T>> {
         let Value::Array(items) = self.value else {
             return self.wrong("must be an array");
         };
@@ -95,21 +95,21 @@ impl Node {
         nodes.map(read).collect()
     }
 
-    pub(super) fn text(self) -> Read<String> {
+    pub(super) fn text(self) -> Result<String> {
         match self.value {
             Value::Text(text) => Ok(text),
             _ => self.wrong("must be a string"),
         }
     }
 
-    pub(super) fn boolean(self) -> Read<bool> {
+    pub(super) fn boolean(self) -> Result<bool> {
         match self.value {
             Value::Boolean(value) => Ok(value),
             _ => self.wrong("must be true or false"),
         }
     }
 
-    pub(super) fn integer(self) -> Read<u64> {
+    pub(super) fn integer(self) -> Result<u64> {
         match self.value {
             Value::Integer(value) if value <= MAX_INT => Ok(value),
             _ => self.wrong("must be an integer from 0 to 9223372036854775807"),
@@ -120,7 +120,7 @@ impl Node {
         clippy::cast_precision_loss,
         reason = "the nearest float is what the field means"
     )]
-    pub(super) fn number(&self) -> Read<f64> {
+    pub(super) fn number(&self) -> Result<f64> {
         match self.value {
             Value::Integer(value) => Ok(value as f64),
             Value::Number(value) => Ok(value),
@@ -131,7 +131,7 @@ impl Node {
 
 impl Object {
     /// Takes a field that must be there.
-    pub(super) fn need(&mut self, name: &str) -> Read<Node> {
+    pub(super) fn need(&mut self, name: &str) -> Result<Node> {
         self.take(name)
             .ok_or_else(|| format!("`{}` is missing", below(&self.path, name)))
     }
@@ -149,9 +149,9 @@ impl Object {
     pub(super) fn read<T>(
         &mut self,
         name: &str,
-        read: impl Fn(Node) -> Read<T>,
+        read: impl Fn(Node) -> Result<T>,
         default: T,
-    ) -> Read<T> {
+    ) -> Result<T> {
         self.take(name).map_or(Ok(default), read)
     }
 }
