@@ -38,9 +38,8 @@ impl Registry {
     /// The epoch that a change leaves: the holder's if that is what it was about.
     pub(crate) fn epoch_after(&self, change: &Change<'_>) -> u64 {
         let holder = match change {
-            Change::AdvanceHolderEpoch(change) => {
-                self.find_holder(change.holder_kind, change.holder).ok()
-            }
+            Change::AdvanceHolderEpoch(change) => Kind::parse(change.holder_kind)
+                .and_then(|kind| self.find_principal(kind, change.holder)),
             _ => None,
         };
         holder.map_or(self.epoch, |holder| self.holder_epoch(holder))

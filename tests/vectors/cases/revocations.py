@@ -73,6 +73,8 @@ CASES = [
     _refused("revoke_held on what nobody named", NOTES, "no_grant"),
     _refused("advance_holder_epoch of nobody", AdvanceHolderEpoch("", "machine")),
     _refused("advance_holder_epoch of another kind", AdvanceHolderEpoch("bot", "\n")),
+    case("refused: of another kind, which tells no holder's epoch",
+         change(UP, (AdvanceHolderEpoch("bot", "\n"), "malformed"))),
     _refused("advance_holder_epoch of one who is not enrolled",
              AdvanceHolderEpoch("bob", "machine"), "unknown_principal"),
     case("refused: revoke_held on what another holds", given(TOP, grant(name="plans")),
