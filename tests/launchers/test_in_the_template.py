@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,17 @@ from authgate_async.launchers.protocol import Limits, ToolRef, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+def test_the_template_of_a_jail_stays_light() -> None:
+    """What it imports is copied for each call: nothing of this is for what it does."""
+    heavy = {"anyio", "asyncio", "cryptography", "pathlib", "socket", "structlog", "subprocess"}
+    code = "import sys, authgate_async.launchers.cells.template; print(*sys.modules)"
+    bare, full = (
+        subprocess.run([sys.executable, "-I", "-c", words], capture_output=True, check=True)
+        for words in ("import sys, msgspec; print(*sys.modules)", code)
+    )
+    assert heavy & set(full.stdout.decode().split()) <= set(bare.stdout.decode().split())
 
 
 class Raising:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import socket
 import sys
 from functools import partial
 from typing import TYPE_CHECKING
@@ -129,8 +128,7 @@ def main(control_fd: int, _: str, runtime: int) -> None:  # pragma: no cover - n
     # As the first process of a cell a tool is deaf to this: its own programs cannot interrupt it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.chdir("/")
-    control = socket.socket(fileno=control_fd)
-    tools = _load(plan := _plan(control.recv(_MESSAGE_BYTES)))
+    tools = _load(plan := _plan(os.read(control_fd, _MESSAGE_BYTES)))
     watched = (os.pidfd_open(runtime), os.pidfd_open(os.getpid()))
     if os.getppid() != runtime:
         return
@@ -140,7 +138,7 @@ def main(control_fd: int, _: str, runtime: int) -> None:  # pragma: no cover - n
     _native.jail_divide()
     pid = os.fork()
     if pid:
-        control.close()
+        os.close(control_fd)
         status = os.waitpid(pid, 0)[1]
         os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
     base = _native.JailBase(shown.paths(), shown.DEVICES, shown.links(), plan.programs)
@@ -154,7 +152,7 @@ def main(control_fd: int, _: str, runtime: int) -> None:  # pragma: no cover - n
     gc.freeze()
     os.dup2(0, 2)
     facts = bytes([base.bounds_tasks, _native.jail_landlock_abi()])
-    control.send(READY + facts, socket.MSG_NOSIGNAL)
+    os.write(control_fd, READY + facts)
 
     def warm_cell() -> None:
         """Write to what a call will write to, and draw its own random numbers, ahead of it."""
@@ -163,7 +161,7 @@ def main(control_fd: int, _: str, runtime: int) -> None:  # pragma: no cover - n
             random.seed()
 
     arming = (plan.armed, plan.scratch_bytes, group, warm_cell)
-    given = base.serve(control.fileno(), watched, *arming)
+    given = base.serve(control_fd, watched, *arming)
     if given is not None:
         tool, args, folders, programs = given
         body.run(tools[tool], args, folders, programs)
