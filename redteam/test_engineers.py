@@ -29,11 +29,12 @@ LEAST_DIFFERENT = 0.9
 """Of the engineers of a category, so many at least must have a plan of their own."""
 
 
+# `redteam` first: it puts the installed package before the clone's.
 UNBROKEN = """
+from redteam.campaign import attack, try_broken
 import anyio
 from contextlib import nullcontext
 from authgate_async import oplog
-from redteam.campaign import attack, try_broken
 from redteam.categories import CATEGORIES
 from redteam.engineers import Broken, Setting
 
