@@ -19,8 +19,9 @@ redteam: setup
 	$(PY) -m redteam --matrix --broken
 
 # Mixed load and attack for hours: HOURS=8, or MINUTES=10, with SEED=1; then the machine on new stories.
+# One arena: an allocator that keeps more for each thread grows without a reason (docs/assurance.md).
 soak: setup
-	$(PY) -m redteam.soak --minutes $(or $(MINUTES),$$((60 * $(or $(HOURS),1)))) --seed $(or $(SEED),1)
+	MALLOC_ARENA_MAX=1 $(PY) -m redteam.soak --minutes $(or $(MINUTES),$$((60 * $(or $(HOURS),1)))) --seed $(or $(SEED),1)
 	MACHINE_EXAMPLES=1000 .venv/bin/pytest redteam/machine/test_machine.py --timeout 7200
 
 bench: setup
