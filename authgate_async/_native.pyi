@@ -151,7 +151,7 @@ class JailBase:
     ) -> _Given | None:
         """Keep cells armed, tell how they ended; return a call in each cell that is locked.
 
-        Each cell calls `warm_cell` once, before it has its call.
+        Each cell calls `warm_cell` once, before it has its call; one that raises there is none.
 
         Returns None when `control` hangs up or one of `watched` is readable. The process must have
         one thread; the hooks of `os.fork` do not run. With a `group`, the open folder of a control

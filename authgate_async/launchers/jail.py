@@ -200,7 +200,7 @@ class JailLauncher:
         begun = monotonic()  # a loop's own clock may stand still for milliseconds
         try:
             with anyio.move_on_after(call.limits.wall_ms / 1000) as scope:
-                await pool.report(jailed, call)
+                await pool.tell_template(jailed, call)
                 await jailed.over.wait()
         except BaseException:
             jailed.end("cancelled")

@@ -115,15 +115,13 @@ class Tool:
 
     def rehearse(self) -> None:
         """Do what `invoke` does, but for the function: what a first call pays for is paid then."""
-        stand_in = copy(self)
-        stand_in.function = _nothing
         with contextlib.suppress(ArgumentError):
-            stand_in.invoke(b"{}")
+            self._idle().invoke(b"{}")
 
     def stand_in(self) -> Self:
         """Return a tool without arguments that goes the way of this one, and does nothing."""
-        stand_in = copy(self)
-        stand_in.function, stand_in._folders = _nothing, ""  # noqa: SLF001 - its own
+        stand_in = self._idle()
+        stand_in._folders = ""  # noqa: SLF001 - its own
         stand_in._decoder = msgspec.json.Decoder(_NoArguments, strict=True)  # noqa: SLF001
         return stand_in
 
@@ -150,6 +148,12 @@ class Tool:
         needs = ", ".join(claim.text for claim in self.claims)
         summary = (inspect.getdoc(self.function) or "").partition("\n")[0]
         return f"{self.name}({words}) needs {needs}" + (f": {summary}" if summary else "")
+
+    def _idle(self) -> Self:
+        """Return one whose function does nothing."""
+        idle = copy(self)
+        idle.function = _nothing
+        return idle
 
     def _keywords(self, args: bytes, folders: tuple[Folder, ...]) -> dict[str, Any]:
         try:

@@ -85,11 +85,7 @@ impl JailBase {
         group: Option<i32>,
         warm_cell: &Bound<'py, PyAny>,
     ) -> PyResult<Option<Given<'py>>> {
-        let rehearse = || {
-            if let Err(error) = warm_cell.call0() {
-                error.write_unraisable(warm_cell.py(), Some(warm_cell));
-            }
-        };
+        let rehearse = || warm_cell.call0().is_ok();
         let told = Server::new(&self.0, control, &watched, armed, scratch_bytes, group)
             .and_then(|server| server.serve(rehearse))
             .map_err(refused)?;

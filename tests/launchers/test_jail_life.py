@@ -298,6 +298,26 @@ async def test_a_new_tool_that_starts_a_thread(
         assert outer(own) == first
 
 
+SEEDLESS = """
+import random
+from authgate_async import tool
+random.seed = None
+@tool(resource="a:b", right="read")
+def tool() -> None: ...
+"""
+
+
+async def test_a_cell_that_cannot_go_through_a_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cell that has not drawn random numbers of its own is none: entering says so."""
+    (tmp_path / "seedless.py").write_text(SEEDLESS)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(SandboxUnavailableError, match="go through a call ahead of it"):
+        await JailLauncher(tools=[ToolRef("seedless", "tool")]).__aenter__()
+    assert children() == []
+
+
 async def test_a_tool_that_never_ends_its_import(monkeypatch: pytest.MonkeyPatch) -> None:
     """A module that never ends its import is an error when the launcher is entered."""
     monkeypatch.setattr("authgate_async.launchers.spawning.START_SECONDS", 1.0)

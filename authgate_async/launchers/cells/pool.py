@@ -155,7 +155,7 @@ class Pool:
     def begin(self, armed: Armed, call: Call) -> Jailed | None:
         """Hand a call to a cell; None if the cell is gone, and then the call has not started.
 
-        The template does not know of it yet: `report` it.
+        The template does not know of it yet: `tell_template`.
         """
         try:
             jailed = Jailed(armed, call, self._quiet)
@@ -173,7 +173,7 @@ class Pool:
             self._watch(jailed)
         return jailed
 
-    async def report(self, jailed: Jailed, call: Call) -> None:
+    async def tell_template(self, jailed: Jailed, call: Call) -> None:
         """Tell the template of a call that has begun; it runs meanwhile."""
         limits = call.limits
         processes = limits.processes if call.programs else 0

@@ -64,33 +64,33 @@ def _load(plan: Plan) -> list[Invocable]:  # pragma: no cover - nothing measures
     return tools
 
 
-class _StandIn:
-    """A tool that prints nothing, and calls what it was given, if anything."""
+class _Rehearsal:
+    """A call without a tool: it prints nothing, and does what it was given, if anything."""
 
-    def __init__(self, before: Callable[[], object] | None = None) -> None:
-        self._before = before
+    def __init__(self, inner: Callable[[], object] | None = None) -> None:
+        self._inner = inner
 
     def invoke(self, args: bytes, folders: tuple[Folder, ...]) -> bytes:
         """Return an empty result."""
         del args, folders
         print(end="")  # noqa: T201 - as tools do
-        if self._before is not None:
-            self._before()
+        if self._inner is not None:
+            self._inner()
         return b"null"
 
 
-def _first(tools: list[Invocable]) -> _StandIn:  # pragma: no cover - nothing measures here
+def _shared(tools: list[Invocable]) -> _Rehearsal:  # pragma: no cover - nothing measures here
     """Return what goes the way that the calls of most tools share, at the least cost."""
     for tool in tools:
         make: Callable[[], Invocable] | None = getattr(tool, "stand_in", None)
         if make is not None:
-            return _StandIn(partial(make().invoke, b"{}", ()))
-    return _StandIn()
+            return _Rehearsal(partial(make().invoke, b"{}", ()))
+    return _Rehearsal()
 
 
-def _rehearse(stand_in: _StandIn) -> None:
+def _rehearse(rehearsal: _Rehearsal) -> None:
     """Do once what a call does but for its tool."""
-    outcome(stand_in, b"{}", ())
+    outcome(rehearsal, b"{}", ())
     _native.jail_denied()
 
 
@@ -100,9 +100,9 @@ def _settle(tools: list[Invocable]) -> None:  # pragma: no cover - nothing measu
     What it writes down while it settles would be copied for each call.
     """
     for tool in tools:
-        stand_in = _StandIn(getattr(tool, "rehearse", None))
+        rehearsal = _Rehearsal(getattr(tool, "rehearse", None))
         for _ in range(_ROUNDS):
-            _rehearse(stand_in)
+            _rehearse(rehearsal)
 
 
 _ROUNDS = 20
@@ -146,7 +146,7 @@ def main(control_fd: int, _: str, runtime: int) -> None:  # pragma: no cover - n
         raise SystemExit("a namespace is still shared with the machine")
     _native.sandbox_harden()
     warm_up()
-    stand_in, random = _first(tools), sys.modules.get("random")
+    shared, random = _shared(tools), sys.modules.get("random")
     _settle(tools)
     gc.collect()
     gc.freeze()
@@ -156,7 +156,7 @@ def main(control_fd: int, _: str, runtime: int) -> None:  # pragma: no cover - n
 
     def warm_cell() -> None:
         """Write to what a call will write to, and draw its own random numbers, ahead of it."""
-        _rehearse(stand_in)
+        _rehearse(shared)
         if random is not None:
             random.seed()
 

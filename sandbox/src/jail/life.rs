@@ -23,18 +23,18 @@ pub(super) const NOT_ARMED: i32 = 71;
 const NOT_CONFINED: i32 = 72;
 
 /// Arms this process, which was just forked, tells the runtime, waits for the call, and locks it in. Ends the process when there
-/// is no call, and when a step fails, of which the runtime is told. What `rehearse` writes to need not be copied once the
-/// call is there.
+/// is no call, and when a step fails, of which the runtime is told. What `rehearse` writes to, a step too, need not be copied
+/// once the call is there.
 pub(super) fn live(
     base: &Base,
     control: BorrowedFd<'_>,
     number: u64,
     scratch: &Scratch,
     place: Option<Place>,
-    rehearse: impl FnOnce(),
+    rehearse: impl FnOnce() -> bool,
 ) -> Told {
     let leaf = place.as_ref().map(Place::number);
-    let (cell, waiting) = match arm(base, control, number, leaf, scratch) {
+    let (cell, waiting) = match arm(base, control, number, leaf, scratch, rehearse) {
         Ok(armed) => armed,
         Err(error) => {
             fail(control, number, error);
@@ -43,7 +43,6 @@ pub(super) fn live(
     };
     // Where this succeeds every number but four is closed, and none may be closed twice.
     let waiting = ManuallyDrop::new(waiting);
-    rehearse();
     match lock(base, cell, control, place, &waiting) {
         Ok(Some(told)) => told,
         Ok(None) => exit(0),
@@ -67,8 +66,11 @@ fn arm(
     number: u64,
     leaf: Option<u32>,
     scratch: &Scratch,
+    rehearse: impl FnOnce() -> bool,
 ) -> Result<(Cell, Waiting), Error> {
     let cell = Cell::arm(base, scratch)?;
+    let rehearsed = rehearse().then_some(()).ok_or(Errno::ECANCELED);
+    rehearsed.step("go through a call ahead of it")?;
     let mut message = head(b'A', number);
     message.extend(leaf.iter().flat_map(|leaf| leaf.to_le_bytes()));
     let waiting = Waiting::announce(control.as_raw_fd(), &message)?;

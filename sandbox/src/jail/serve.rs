@@ -107,16 +107,16 @@ impl<'a> Server<'a> {
     }
 
     /// Returns a call, locked in, in each process that is to run one, and None when all is over. Each has done `rehearse`
-    /// before it waits for its call.
+    /// before it is armed; where that answers false there is no cell.
     ///
     /// # Errors
     /// When the system refuses what cannot be done without.
-    pub fn serve(self, rehearse: impl FnOnce()) -> Result<Option<Told>, Error> {
+    pub fn serve(self, rehearse: impl FnOnce() -> bool) -> Result<Option<Told>, Error> {
         // In a cell that is locked its descriptors are closed, and none may be closed twice.
         ManuallyDrop::new(self).serve_on(rehearse)
     }
 
-    fn serve_on(&mut self, rehearse: impl FnOnce()) -> Result<Option<Told>, Error> {
+    fn serve_on(&mut self, rehearse: impl FnOnce() -> bool) -> Result<Option<Told>, Error> {
         set_no_new_privs().step("give up new privileges")?;
         self.base.filters.begin()?;
         loop {
