@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anyio
 from anyio import to_thread
 
 from authgate_async import Limits, Policy, Runtime, Task
@@ -58,6 +59,18 @@ class Stage:
     async def steps(self, agent: str, *steps: Any, **options: Any) -> RunResult:
         """Have an agent run a plan of its own."""
         return await self.rt.run(Task(agent, steps=steps), **options)
+
+    async def at_once(self, tasks: Iterable[Task]) -> list[RunResult]:
+        """Have all of these run at the same time; return what became of them, as they end."""
+        results: list[RunResult] = []
+
+        async def one(task: Task) -> None:
+            results.append(await self.rt.run(task))
+
+        async with anyio.create_task_group() as group:
+            for task in tasks:
+                group.start_soon(one, task)
+        return results
 
     def mark(self, token: str) -> str | None:
         """Return what a body left under a token; None if it never ran."""

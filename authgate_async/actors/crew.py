@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Ts = TypeVarTuple("Ts")
 
-__all__ = ["Crew", "acquire", "sole"]
+__all__ = ["Crew", "acquire", "alone", "sole"]
 
 
 def sole(error: BaseException) -> BaseException:
@@ -31,6 +31,20 @@ async def acquire(places: anyio.Semaphore) -> None:
         places.acquire_nowait()
     except anyio.WouldBlock:
         await places.acquire()
+
+
+async def alone(
+    on_crash: Callable[[Exception], object] | None,
+    function: Callable[[Unpack[Ts]], Awaitable[object]],
+    *args: *Ts,
+) -> None:
+    """Call something whose bug `on_crash` is told, and which ends nothing else; None raises it."""
+    try:
+        await function(*args)
+    except Exception as error:
+        if on_crash is None:
+            raise
+        on_crash(error)
 
 
 class Crew:
@@ -88,10 +102,6 @@ class Crew:
         self, function: Callable[[Unpack[Ts]], Awaitable[object]], args: tuple[*Ts]
     ) -> None:
         try:
-            await function(*args)
-        except Exception as error:
-            if self._on_crash is None:
-                raise
-            self._on_crash(error)
+            await alone(self._on_crash, function, *args)
         finally:
             self._places.release()

@@ -16,7 +16,7 @@ import anyio.lowlevel
 import msgspec
 from anyio import CapacityLimiter, to_thread
 
-from authgate_async.actors.crew import acquire
+from authgate_async.actors.crew import acquire, alone
 from authgate_async.actors.outcomes import Recorder
 from authgate_async.actors.running import Permit
 from authgate_async.errors import AuthgateError
@@ -172,15 +172,8 @@ class SandboxSupervisor:
         *args: *Ts,
     ) -> None:
         """Let a call go on in a task, which is cancelled when nobody waits for it any more."""
-        envelope.on_abandoned(group.create_task(self._alone(function, args)).cancel)
-
-    async def _alone(
-        self, function: Callable[[Unpack[Ts]], Awaitable[None]], args: tuple[*Ts]
-    ) -> None:
-        try:
-            await function(*args)
-        except Exception as error:  # noqa: BLE001 - a bug that one call meets is not the others' end
-            self._crashed(error)
+        task = group.create_task(alone(self._crashed, function, *args))
+        envelope.on_abandoned(task.cancel)
 
     async def _redeem(self, batch: list[Envelope[Execute]]) -> list[Redeemed]:
         redemptions = [

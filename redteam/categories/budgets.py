@@ -144,9 +144,7 @@ def _calls(engineer: Engineer, purse: Purse) -> list[Task]:
 async def _rush(stage: Stage, engineer: Engineer, purse: Purse) -> None:
     """Call all at once; what there was is used up, and no more."""
     tasks = _calls(engineer, purse)
-    async with anyio.create_task_group() as group:
-        for task in tasks:
-            group.start_soon(stage.rt.run, task)
+    await stage.at_once(tasks)
     _used_up(purse, tasks)
 
 

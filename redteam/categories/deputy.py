@@ -5,8 +5,6 @@ from __future__ import annotations
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-import anyio
-
 from authgate_async import AuthgateError, Task
 from redteam.bodies.marks import TAKE, take_step
 from redteam.broken.kernels import permits_everything
@@ -67,9 +65,7 @@ async def _crowd(stage: Stage, whisperer: _Whisperer, engineer: Engineer) -> Non
     if batch:
         _ = [result async for result in stage.rt.run_batch(tasks)]
     else:
-        async with anyio.create_task_group() as group:
-            for task in tasks:
-                group.start_soon(stage.rt.run, task)
+        await stage.at_once(tasks)
     stage.must_not_have_run(*(f"{told}-m{n}" for n in range(mine)))
     if any(stage.mark(f"{told}-b{n}") is None for n in range(his)):
         raise AssertionError("what bob may do did not work")

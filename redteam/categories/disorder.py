@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from authgate_async import RunResult
     from redteam.engineers import Attack, Engineer, Setting
     from redteam.stage import Stage
 
@@ -104,18 +103,6 @@ async def arena(setting: Setting) -> AsyncIterator[Attack]:
             yield attack
 
 
-async def _all(stage: Stage, tasks: list[Task]) -> list[RunResult]:
-    results: list[RunResult] = []
-
-    async def one(task: Task) -> None:
-        results.append(await stage.rt.run(task))
-
-    async with anyio.create_task_group() as group:
-        for task in tasks:
-            group.start_soon(one, task)
-    return results
-
-
 async def _works(stage: Stage, token: str) -> None:
     """See that bob gets what is his, as soon as the disk takes it."""
     for _ in range(TRIES):
@@ -141,7 +128,7 @@ async def _flood(stage: Stage, world: World, engineer: Engineer) -> None:
     flood = [Task("mallory", steps=(random.choice(kinds),)) for _ in range(runs)]
     flood.insert(random.randrange(runs), Task("bob", steps=(take_step("his", token),)))
     written = Written(stage)
-    results = await _all(stage, flood)
+    results = await stage.at_once(flood)
     (mine,) = (result for result in results if result.status == "done")
     stage.must_have_run(token, mine)
     stage.must_not_have_run(f"{token}-m")
@@ -159,7 +146,7 @@ async def _fill(stage: Stage, world: World, engineer: Engineer) -> None:
     stage.expected.update(tokens)
     written, world.writes = Written(stage), world_writes
     try:
-        await _all(stage, [Task("bob", steps=(take_step("his", each),)) for each in tokens])
+        await stage.at_once([Task("bob", steps=(take_step("his", each),)) for each in tokens])
         before = written.records()
     finally:
         world.writes = None

@@ -117,9 +117,7 @@ async def _ask_again(scene: Scene, engineer: Engineer) -> None:
     if how == "in a batch":
         _ = [result async for result in stage.rt.run_batch(tasks)]
     elif how == "at once":
-        async with anyio.create_task_group() as group:
-            for task in tasks:
-                group.start_soon(stage.rt.run, task)
+        await stage.at_once(tasks)
     else:
         for task in tasks:
             await stage.rt.run(task)

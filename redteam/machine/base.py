@@ -25,42 +25,23 @@ if TYPE_CHECKING:
 
     from authgate_async.backends import Backend
 
-__all__ = ["Base", "belongings"]
+__all__ = ["Base", "Driven", "belongings"]
 
 
-class Base(RuleBasedStateMachine):
-    """Has no rules of its own; `backend` and `plant` are for subclasses to set."""
-
-    backend: Backend = "rust"
+class Driven(RuleBasedStateMachine):
+    """Drives a runtime on a stage, in a folder that goes away; `plant` is for subclasses."""
 
     def __init__(self) -> None:
         super().__init__()
         self.patch = pytest.MonkeyPatch()
         self.model = Model()
         self.count = 0
-        self.crashes = 0
-        self.exact = True
-        """Whether all was at rest before the next thing happens."""
-        self.skewed = False
-        self.latest = 0
-        """The latest moment at which an approval was taken."""
         self.before = belongings()
         self.temporary = tempfile.TemporaryDirectory()
         self.stage: Stage | None = None
 
     def plant(self, patch: pytest.MonkeyPatch) -> None:
         """Break something; the machine itself breaks nothing."""
-
-    def open(self, seed: int) -> None:
-        """Start a runtime whose loop takes turns in an order that is drawn from the seed."""
-        oplog.configure("critical")
-        one_thread(self.patch, seed)
-        # Deadlines of asks are in the loop's time here, since that is what jumps.
-        self.patch.setattr(assembly, "time", SimpleNamespace(monotonic=anyio.current_time))
-        self.world = World(Path(self.temporary.name) / "log", self.backend, self.model)
-        self.doomed = crashing(self.patch, self.world)
-        self.plant(self.patch)
-        self.stage = Stage(self.world.open(), seed)
 
     def teardown(self) -> None:
         """End the runtime; see that its log is whole, and that nothing of it is left."""
@@ -72,6 +53,35 @@ class Base(RuleBasedStateMachine):
         finally:
             self.patch.undo()
             self.temporary.cleanup()
+
+    def _ended(self) -> None:
+        raise NotImplementedError
+
+
+class Base(Driven):
+    """Has no rules of its own; `backend` and `plant` are for subclasses to set."""
+
+    backend: Backend = "rust"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.crashes = 0
+        self.exact = True
+        """Whether all was at rest before the next thing happens."""
+        self.skewed = False
+        self.latest = 0
+        """The latest moment at which an approval was taken."""
+
+    def open(self, seed: int) -> None:
+        """Start a runtime whose loop takes turns in an order that is drawn from the seed."""
+        oplog.configure("critical")
+        one_thread(self.patch, seed)
+        # Deadlines of asks are in the loop's time here, since that is what jumps.
+        self.patch.setattr(assembly, "time", SimpleNamespace(monotonic=anyio.current_time))
+        self.world = World(Path(self.temporary.name) / "log", self.backend, self.model)
+        self.doomed = crashing(self.patch, self.world)
+        self.plant(self.patch)
+        self.stage = Stage(self.world.open(), seed)
 
     def _ended(self) -> None:
         self.world.read()

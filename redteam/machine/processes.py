@@ -10,19 +10,15 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
-import tempfile
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
-import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
-    RuleBasedStateMachine,
     initialize,
     multiple,
     precondition,
@@ -34,7 +30,7 @@ from authgate_async.log.verify import verify
 from authgate_async.policy import Principal, Resource
 from authgate_async.wire import Grant, Right
 from redteam.bodies.lingering import STAY
-from redteam.machine.base import belongings
+from redteam.machine.base import Driven, belongings
 from redteam.machine.model import Held, Model
 from redteam.machine.stage import Stage
 from redteam.machine.world import HOLDERS, PLACES, hold
@@ -160,8 +156,8 @@ levels = st.sampled_from(("process", "jail"))
 picks = st.integers(0, 9)
 
 
-class ProcessMachine(RuleBasedStateMachine):
-    """Drives one runtime; `plant` is for subclasses, to break something."""
+class ProcessMachine(Driven):
+    """Drives one runtime with both levels."""
 
     patience = 300.0
     """Seconds after which something counts as hanging."""
@@ -170,18 +166,10 @@ class ProcessMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.patch = pytest.MonkeyPatch()
-        self.model = Model()
         self.calls: list[Call] = []
         self.running: list[Call] = []
         """Those that should be. What is drawn may depend on no process."""
-        self.count = self.kills = 0
-        self.before = belongings()
-        self.temporary = tempfile.TemporaryDirectory()
-        self.stage: Stage | None = None
-
-    def plant(self, patch: pytest.MonkeyPatch) -> None:
-        """Break something; the machine itself breaks nothing."""
+        self.kills = 0
 
     @initialize(target=grants, holder=holders)
     def start(self, holder: str) -> str:
@@ -290,17 +278,6 @@ class ProcessMachine(RuleBasedStateMachine):
             (self.site.board / f"{call.token}-go").touch()
         ended = [call.token for call in self.running if call.over]
         hold(not ended, f"{ended} ended with others")
-
-    def teardown(self) -> None:
-        """End the runtime; see that its log is whole, and that nothing of it is left."""
-        try:
-            if self.stage is not None:
-                self.stage.close()
-                if sys.exc_info()[0] is None:
-                    self._ended()
-        finally:
-            self.patch.undo()
-            self.temporary.cleanup()
 
     def _ended(self) -> None:
         report = verify(self.site.folder / "log")
