@@ -74,6 +74,12 @@ def verify_signed(public_key: bytes, signed: bytes) -> bool: ...
 
 _Limits: TypeAlias = tuple[int, int, int, int, int, int]
 
+def sandbox_freeze() -> None:
+    """Move the memory of this process into a sealed file: a child pays for what it touches of it.
+
+    Raises `OSError` when this process has a second thread, or the system refuses.
+    """
+
 def sandbox_harden() -> None:
     """Adopt orphans and forbid tracing; raises `OSError` when `/proc` lists no children."""
 

@@ -1,8 +1,8 @@
-"""`python -m benches.forking raw|hooks`: seconds per bare fork and wait of a template's process.
+"""`python -m benches.forking raw|hooks|warm`: seconds per bare fork and wait of a template.
 
-The process has what a template has: its modules, the tool of `benches.sandbox`, its pages touched.
-`raw` calls the C library, as the template does; `hooks` is `os.fork`, with what Python and its
-modules do before and after.
+The process has what a template has: its modules, the tool of `benches.sandbox`, its pages touched,
+its memory frozen, but for `warm`. `raw` and `warm` call the C library, as the template does;
+`hooks` is `os.fork`, with what Python and its modules do before and after.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import time
 from typing import TYPE_CHECKING
 
 import authgate_async.launchers.cells.template  # noqa: F401 - what a template has, and no more
+from authgate_async import _native
 from authgate_async.launchers import loading
 from authgate_async.launchers.body import warm_up
 from authgate_async.launchers.protocol import ToolRef
@@ -31,7 +32,9 @@ def main(kind: str) -> None:
     warm_up()
     gc.collect()
     gc.freeze()
-    fork: Callable[[], int] = ctypes.PyDLL(None).fork if kind == "raw" else os.fork
+    if kind != "warm":
+        _native.sandbox_freeze()
+    fork: Callable[[], int] = os.fork if kind == "hooks" else ctypes.PyDLL(None).fork
     for _ in range(20):
         _once(fork)
     count, began = 0, time.perf_counter()

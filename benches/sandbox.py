@@ -180,6 +180,7 @@ def ours() -> list[Subject]:
         "process level, one after another": partial(on_loop, process, one),
         "fork and wait, raw": partial(fork, "raw"),
         "fork and wait, `os.fork`": partial(fork, "hooks"),
+        "fork and wait, raw, memory not frozen": partial(fork, "warm"),
         f"jail, kill {DESCENDANTS} descendants": partial(on_loop, jail, kill_crowd),
     }
     if find_spec("uvloop") is None:

@@ -26,6 +26,7 @@ mod linux {
 
     pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add_function(wrap_pyfunction!(sandbox_harden, module)?)?;
+        module.add_function(wrap_pyfunction!(sandbox_freeze, module)?)?;
         module.add_function(wrap_pyfunction!(sandbox_signals, module)?)?;
         module.add_function(wrap_pyfunction!(sandbox_sweep, module)?)?;
         module.add_function(wrap_pyfunction!(sandbox_lead, module)?)?;
@@ -42,6 +43,11 @@ mod linux {
     #[pyfunction]
     fn sandbox_harden() -> PyResult<()> {
         authgate_sandbox::harden().map_err(refused)
+    }
+
+    #[pyfunction]
+    fn sandbox_freeze() -> PyResult<()> {
+        authgate_sandbox::freeze().map_err(refused)
     }
 
     #[pyfunction]

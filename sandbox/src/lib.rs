@@ -2,7 +2,7 @@
 //!
 //! Three kinds of process use this crate, each through the binding:
 //!
-//! * the *template* ([`harden`], [`signals`], [`sweep`]) is warm, forks wardens and holds no secret;
+//! * the *template* ([`harden`], [`freeze`], [`signals`], [`sweep`]) is warm, forks wardens and holds no secret;
 //! * the *warden* ([`lead`], [`Duty`]) forks one body, watches its process tree and ends all of it;
 //! * the *body* ([`confine`]) gives up what it does not need runs the tool and hands back what came of it ([`hand_back`]).
 //!
@@ -17,6 +17,7 @@ mod error;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub mod jail;
 mod limits;
+mod memory;
 mod scratch;
 mod sys;
 mod template;
@@ -27,6 +28,7 @@ pub use confine::{Streams, confine};
 pub use ending::hand_back;
 pub use error::Error;
 pub use limits::Limits;
+pub use memory::freeze;
 pub use scratch::remove_tree;
 pub use template::{harden, signals, sweep};
 pub use tree::{children, count, kill_below};

@@ -1,13 +1,15 @@
 //! The only unsafe code of this crate: system calls that no safe wrapper offers.
 #![expect(
     unsafe_code,
-    reason = "raw descriptors arrive from Python; pidfd and close_range have no safe wrapper"
+    reason = "raw descriptors arrive from Python, memory is moved in place, and some system calls have no safe wrapper"
 )]
 
+use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::uio::pwrite;
 
 /// Takes over a descriptor that the caller hands in by number.
 pub(crate) fn own(fd: RawFd) -> Result<OwnedFd, Errno> {
@@ -56,23 +58,27 @@ fn close_range(first: u32, last: u32) -> Result<(), Errno> {
 }
 
 /// Blocks every signal that can be blocked, or none.
+pub(crate) fn block_signals(all: bool) -> Result<(), Errno> {
+    swap_mask(if all { u64::MAX } else { 0 }).map(drop)
+}
+
+/// Blocks the signals of a mask alone, and returns the mask before.
 ///
 /// The wrappers of the C library leave out two signals of its own, and whoever sends one of those would kill
 /// this process.
-pub(crate) fn block_signals(all: bool) -> Result<(), Errno> {
-    let mask: u64 = if all { u64::MAX } else { 0 };
-    let (none, size) = (std::ptr::null_mut::<u64>(), size_of::<u64>());
-    // SAFETY: the kernel reads 8 bytes of a local and writes nothing.
+pub(crate) fn swap_mask(mask: u64) -> Result<u64, Errno> {
+    let (mut before, size) = (0u64, size_of::<u64>());
+    // SAFETY: the kernel reads 8 bytes of one local, and writes 8 bytes to the other.
     let done = unsafe {
         libc::syscall(
             libc::SYS_rt_sigprocmask,
             libc::SIG_SETMASK,
             &raw const mask,
-            none,
+            &raw mut before,
             size,
         )
     };
-    Errno::result(done).map(drop)
+    Errno::result(done).map(|_| before)
 }
 
 /// Capabilities 0 to 4, those about files: the process level leaves files open, and says so.
@@ -265,6 +271,68 @@ pub(crate) fn mount_setattr(
         )
     };
     Errno::result(set).map(drop)
+}
+
+/// Has `length` bytes of a file in memory, from `offset`, lie in huge pages; both are multiples of one.
+pub(crate) fn gather(file: BorrowedFd<'_>, offset: usize, length: usize) -> Result<(), Errno> {
+    let from = libc::off_t::try_from(offset).map_err(|_| Errno::EFBIG)?;
+    // What is quite empty cannot be gathered.
+    pwrite(file, &[0], from)?;
+    let own = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    let shared = libc::MAP_SHARED | libc::MAP_FIXED;
+    let both = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: maps where nothing was, looks at none of it, and gives all of it back.
+    unsafe {
+        let spare = libc::mmap(
+            std::ptr::null_mut(),
+            length * 2,
+            libc::PROT_NONE,
+            own,
+            -1,
+            0,
+        );
+        if spare == libc::MAP_FAILED {
+            return Err(Errno::last());
+        }
+        let at = spare.byte_add(spare.addr().next_multiple_of(length) - spare.addr());
+        let mapped = libc::mmap(at, length, both, shared, file.as_raw_fd(), from);
+        let gathered = if mapped == libc::MAP_FAILED {
+            Err(Errno::last())
+        } else {
+            Errno::result(libc::madvise(at, length, libc::MADV_COLLAPSE)).map(drop)
+        };
+        libc::munmap(spare, length * 2);
+        gathered
+    }
+}
+
+/// Copies private memory of this process to `offset` of a file, and maps that privately in its place.
+///
+/// The caller has one thread, which writes there at no other time, and no signal that comes now has a handler.
+pub(crate) fn swap(
+    file: BorrowedFd<'_>,
+    offset: usize,
+    at: &Range<usize>,
+    protection: i32,
+) -> Result<(), Errno> {
+    let there = |bytes| libc::off_t::try_from(offset + bytes).map_err(|_| Errno::EFBIG);
+    let mut copied = 0;
+    while copied < at.len() {
+        let here = std::ptr::without_provenance::<libc::c_void>(at.start + copied);
+        let to = there(copied)?;
+        // SAFETY: the kernel reads what is mapped there, or answers with an error.
+        let wrote = unsafe { libc::pwrite(file.as_raw_fd(), here, at.len() - copied, to) };
+        copied += usize::try_from(Errno::result(wrote)?).map_err(|_| Errno::EIO)?;
+    }
+    let start = std::ptr::without_provenance_mut::<libc::c_void>(at.start);
+    let flags = libc::MAP_PRIVATE | libc::MAP_FIXED;
+    let from = there(0)?;
+    // SAFETY: nothing was written since the copy, so that every byte that was here is here again, as it may be used.
+    let mapped = unsafe { libc::mmap(start, at.len(), protection, flags, file.as_raw_fd(), from) };
+    if mapped == libc::MAP_FAILED {
+        return Err(Errno::last());
+    }
+    Ok(())
 }
 
 /// The version of Landlock that the system enforces.

@@ -15,12 +15,12 @@ import pytest
 
 from authgate_async.errors import ClosedError, SandboxUnavailableError, UsageError
 from authgate_async.launchers.jail import JailLauncher
-from authgate_async.launchers.protocol import ToolRef
+from authgate_async.launchers.protocol import Call, ToolRef
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from authgate_async.launchers.protocol import Call, Ended
+    from authgate_async.launchers.protocol import Ended
 
     Make = Callable[..., Call]
 
@@ -410,3 +410,13 @@ async def test_nothing_is_left(
     assert children() == []
     assert footprint()[0] < before[0]
     assert not [*tmp_path.iterdir()]  # noqa: ASYNC240 - in a test
+
+
+async def test_what_a_tool_has_imported_costs_a_call_nothing() -> None:
+    """A call has of its template's memory what it looks at."""
+    light, whole = ToolRef("ballast", "light"), ToolRef("ballast", "whole")
+    async with JailLauncher(tools=(light, whole)) as own:
+        for tool, result in (light, b"67108864"), (whole, b"4194304"):
+            ended = await own.launch(Call("a1", tool, b"{}"))
+            assert ended.result == result, ended
+            assert (ended.usage.memory_bytes > 2**26) == (tool == whole), ended.usage

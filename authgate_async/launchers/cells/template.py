@@ -94,14 +94,15 @@ def _rehearse(rehearsal: _Rehearsal) -> None:
     _native.jail_denied()
 
 
-def _settle(tools: list[Invocable]) -> None:  # pragma: no cover - nothing measures here
-    """Run what each call runs until the interpreter has settled on how.
+def _settle(tools: list[Invocable], rounds: int) -> None:  # pragma: no cover - as above
+    """Run what each call runs, so that what this leaves behind is there for all of them.
 
-    What it writes down while it settles would be copied for each call.
+    First until the interpreter has settled on how, since what it writes down while it settles would
+    be copied for each call; then, once memory is frozen, for the tables of what a call touches.
     """
     for tool in tools:
         rehearsal = _Rehearsal(getattr(tool, "rehearse", None))
-        for _ in range(_ROUNDS):
+        for _ in range(rounds):
             _rehearse(rehearsal)
 
 
@@ -147,9 +148,11 @@ def main(control_fd: int, _: str, runtime: int) -> None:  # pragma: no cover - n
     _native.sandbox_harden()
     warm_up()
     shared, random = _shared(tools), sys.modules.get("random")
-    _settle(tools)
+    _settle(tools, _ROUNDS)
     gc.collect()
     gc.freeze()
+    _native.sandbox_freeze()
+    _settle(tools, 1)
     os.dup2(0, 2)
     facts = bytes([base.bounds_tasks, _native.jail_landlock_abi()])
     os.write(control_fd, READY + facts)
