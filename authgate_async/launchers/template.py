@@ -164,7 +164,6 @@ def main(
         body.warm_up()
         gc.collect()
         gc.freeze()
-        _native.sandbox_freeze()
         os.dup2(0, 2)
         control.send(READY, socket.MSG_NOSIGNAL)
         template.serve()

@@ -40,6 +40,9 @@ const SEALS: SealFlag = SealFlag::F_SEAL_SEAL
 
 /// Moves the memory that this process has used so far, but for its stack, into a sealed file that its children share.
 ///
+/// One thing is not as before: memory that is given up (`MADV_DONTNEED`) has these bytes again, not zeros. Whoever counts on
+/// zeros has to be told that it cannot be given up, as the filter of Python's calls does.
+///
 /// Memory with a wish of its own (to be wiped in a child, or kept from it, or locked) stays as it is; so does what is
 /// hardly used, and code where none may run from such a file.
 ///

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -420,3 +421,12 @@ async def test_what_a_tool_has_imported_costs_a_call_nothing() -> None:
             ended = await own.launch(Call("a1", tool, b"{}"))
             assert ended.result == result, ended
             assert (ended.usage.memory_bytes > 2**26) == (tool == whole), ended.usage
+
+
+async def test_memory_is_not_given_up_for_what_it_was() -> None:
+    """Whoever gives memory up may count on zeros: it gets them, or an error, and nothing else."""
+    tool = ToolRef("ballast", "giving_up")
+    async with JailLauncher(tools=(tool,)) as own:
+        for programs, seen in (False, ["EINVAL", "kept"]), (True, ["", "\0" * 4]):
+            ended = await own.launch(Call("a1", tool, b"{}", programs=programs))
+            assert json.loads(ended.result) == seen, ended

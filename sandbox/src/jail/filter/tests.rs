@@ -11,6 +11,7 @@ use super::*;
 const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
 const TRAP: u32 = libc::SECCOMP_RET_TRAP;
 const EPERM: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM.cast_unsigned();
+const EINVAL: u32 = libc::SECCOMP_RET_ERRNO | libc::EINVAL.cast_unsigned();
 const ENOSYS: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.cast_unsigned();
 const KILL: u32 = libc::SECCOMP_RET_KILL_PROCESS;
 
@@ -367,6 +368,37 @@ fn limits() {
 }
 
 /// No terminal takes input from a call, and Python asks devices nothing but what it has to.
+/// Python's memory is a file: it cannot be given up for zeros. That of a program is its own.
+#[test]
+fn memory() {
+    for (advice, python) in [
+        (libc::MADV_DONTNEED, EINVAL),
+        (24, EINVAL),
+        (libc::MADV_FREE, ALLOW),
+        (libc::MADV_HUGEPAGE, ALLOW),
+    ] {
+        let arguments = [0, 4096, bits(advice), 0, 0, 0];
+        assert_eq!(
+            answers(libc::SYS_madvise, arguments),
+            [python, ALLOW],
+            "{advice}"
+        );
+    }
+    let moving = libc::MREMAP_MAYMOVE;
+    for (flags, python) in [
+        (moving, ALLOW),
+        (moving | libc::MREMAP_FIXED, ALLOW),
+        (moving | libc::MREMAP_DONTUNMAP, EINVAL),
+    ] {
+        let arguments = [0, 4096, 4096, bits(flags), 0, 0];
+        assert_eq!(
+            answers(libc::SYS_mremap, arguments),
+            [python, ALLOW],
+            "{flags}"
+        );
+    }
+}
+
 #[test]
 fn devices() {
     let ask = |request| answers(libc::SYS_ioctl, [0, request, 0, 0, 0, 0]);
