@@ -74,8 +74,10 @@ def verify_signed(public_key: bytes, signed: bytes) -> bool: ...
 
 _Limits: TypeAlias = tuple[int, int, int, int, int, int]
 
-def sandbox_freeze() -> None:
+def sandbox_freeze() -> int | None:
     """Move the memory of this process into a sealed file: a child pays for what it touches of it.
+
+    Returns from which address on it may neither be given up nor grow; None if it may everywhere.
 
     Raises `OSError` when this process has a second thread, or the system refuses.
     """
@@ -121,6 +123,9 @@ def sandbox_hand_back(kind: int, content: bytes, notes: bytes) -> Never:
 
 def jail_divide() -> None:
     """Enter namespaces: user, mount, network, IPC, UTS, and pid for the next child."""
+
+def jail_keep(address: int) -> None:
+    """Refuse for good that memory from an address on is given up or grows, as `sandbox_freeze`."""
 
 def jail_denied() -> list[tuple[str, int]]:
     """Return the system calls that were refused to this process, with the start of an argument."""

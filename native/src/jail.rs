@@ -3,7 +3,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use authgate_sandbox::jail::{
-    Base, Folder, Kind, Server, Shown, Told, denied, divide, forks_into_groups, landlock_abi,
+    Base, Folder, Kind, Server, Shown, Told, denied, divide, forks_into_groups, keep, landlock_abi,
 };
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -12,6 +12,7 @@ use crate::sandbox::refused;
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(jail_divide, module)?)?;
+    module.add_function(wrap_pyfunction!(jail_keep, module)?)?;
     module.add_function(wrap_pyfunction!(jail_denied, module)?)?;
     module.add_function(wrap_pyfunction!(jail_landlock_abi, module)?)?;
     module.add_function(wrap_pyfunction!(jail_forks_into_groups, module)?)?;
@@ -21,6 +22,11 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 #[pyfunction]
 fn jail_divide() -> PyResult<()> {
     divide().map_err(refused)
+}
+
+#[pyfunction]
+fn jail_keep(from: u64) -> PyResult<()> {
+    keep(from).map_err(refused)
 }
 
 #[pyfunction]

@@ -46,7 +46,7 @@ mod linux {
     }
 
     #[pyfunction]
-    fn sandbox_freeze() -> PyResult<()> {
+    fn sandbox_freeze() -> PyResult<Option<usize>> {
         authgate_sandbox::freeze().map_err(refused)
     }
 

@@ -40,15 +40,16 @@ const SEALS: SealFlag = SealFlag::F_SEAL_SEAL
 
 /// Moves the memory that this process has used so far, but for its stack, into a sealed file that its children share.
 ///
-/// One thing is not as before: memory that is given up (`MADV_DONTNEED`) has these bytes again, not zeros. Whoever counts on
-/// zeros has to be told that it cannot be given up, as the filter of Python's calls does.
+/// Returns from where on anonymous memory was moved, if any was. There one thing is not as before: a part that is given up
+/// (`MADV_DONTNEED`) has its bytes again, not zeros, and one that grows (`mremap`) those of the next part. A process that runs
+/// what it does not know has to be kept from both.
 ///
 /// Memory with a wish of its own (to be wiped in a child, or kept from it, or locked) stays as it is; so does what is
 /// hardly used, and code where none may run from such a file.
 ///
 /// # Errors
 /// When the system refuses, or this process has a second thread, which might write meanwhile.
-pub fn freeze() -> Result<(), Error> {
+pub fn freeze() -> Result<Option<usize>, Error> {
     let step = "move the memory of a template into a file";
     // What a handler wrote between the copy of a page and its move would be lost.
     let mask = swap_mask(u64::MAX).step(step)?;
@@ -65,16 +66,17 @@ fn alone() -> std::io::Result<()> {
     }
 }
 
-/// A mapping, how it is protected, and whether this process has written to it.
+/// A mapping, how it is protected, whether this process has written to it, and whether it is of no file and not the heap.
 #[derive(Debug)]
 struct Part {
     at: Range<usize>,
     protection: i32,
     written: bool,
+    anonymous: bool,
 }
 
 /// From the list to the last move nothing may be mapped, or given back: there is room for all of it before.
-fn move_all() -> std::io::Result<()> {
+fn move_all() -> std::io::Result<Option<usize>> {
     let size = read_to_string(LIST)?.len();
     let mut list = String::with_capacity(2 * size);
     let mut parts = Vec::with_capacity(size / ENTRY);
@@ -87,7 +89,8 @@ fn move_all() -> std::io::Result<()> {
     ftruncate(&file, length)?;
     move_into(file.as_fd(), &parts)?;
     fcntl(&file, FcntlArg::F_ADD_SEALS(SEALS))?;
-    Ok(())
+    let anonymous = parts.iter().filter(|part| part.anonymous);
+    Ok(anonymous.map(|part| part.at.start).min())
 }
 
 fn move_into(file: BorrowedFd<'_>, parts: &[Part]) -> Result<(), Errno> {
@@ -137,10 +140,12 @@ fn private(range: &str, rest: &str) -> Option<Part> {
     let [b'r', write, run, b'p'] = *rest.as_bytes().first_chunk()? else {
         return None;
     };
+    let name = rest.split_whitespace().nth(4).unwrap_or_default();
     let bit = |flag: u8, bit| if flag == b'-' { 0 } else { bit };
     Some(Part {
         at: usize::from_str_radix(start, 16).ok()?..usize::from_str_radix(end, 16).ok()?,
         protection: libc::PROT_READ | bit(write, libc::PROT_WRITE) | bit(run, libc::PROT_EXEC),
         written: false,
+        anonymous: !(name.starts_with('/') || name == "[heap]"),
     })
 }

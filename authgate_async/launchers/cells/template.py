@@ -152,8 +152,10 @@ def main(control_fd: int, _: str, runtime: int) -> None:  # pragma: no cover - n
     gc.collect()
     gc.freeze()
     if not plan.programs:  # they may give memory up, and count on zeros when they have it again
-        _native.sandbox_freeze()
+        kept = _native.sandbox_freeze()
         _settle(tools, 1)
+        if kept is not None:
+            _native.jail_keep(kept)
     os.dup2(0, 2)
     facts = bytes([base.bounds_tasks, _native.jail_landlock_abi()])
     os.write(control_fd, READY + facts)

@@ -4,6 +4,7 @@
 //! installed the system compiles it and tries it on every number once, which takes longer than all else of a lock: most of a table is
 //! installed in the template, before any call, and only what makes cells is left for each of them.
 use nix::errno::Errno;
+use nix::sys::prctl::set_no_new_privs;
 use seccompiler::{BpfProgram, apply_filter, sock_filter};
 
 use super::syscalls::{ARCHITECTURE, Decision, Test, Word, divided, programs, python};
@@ -46,6 +47,44 @@ impl Filters {
         apply(&self.last)
     }
 }
+
+/// Holds this process, and all that it starts, to leaving its memory from an address on in its place.
+///
+/// There it is a file ([`crate::freeze`]). Who gives a part of it up gets its bytes again, and may count on zeros; who lets it grow
+/// gets bytes of another part, or none. Allocators take no for an answer, and do without.
+///
+/// # Errors
+/// When the system refuses.
+pub fn keep(from: u64) -> Result<(), Error> {
+    set_no_new_privs().step("give up new privileges")?;
+    apply(&keeping(from))
+}
+
+fn keeping(from: u64) -> BpfProgram {
+    let number = |number| u32::try_from(number).unwrap_or(u32::MAX);
+    let word = |shift: u32| u32::try_from(from >> shift & u64::from(u32::MAX)).unwrap_or(u32::MAX);
+    let [low, high] = [word(0), word(32)];
+    let advice = ARGUMENTS + 8 * 2;
+    let refuse = libc::SECCOMP_RET_ERRNO | libc::EINVAL.cast_unsigned();
+    vec![
+        step(LOAD, NUMBER),
+        branch(IF_EQUAL, number(libc::SYS_mremap), 4, 0),
+        branch(IF_EQUAL, number(libc::SYS_madvise), 0, 8),
+        step(LOAD, advice),
+        branch(IF_EQUAL, libc::MADV_DONTNEED.cast_unsigned(), 1, 0),
+        branch(IF_EQUAL, DONTNEED_LOCKED, 0, 5),
+        step(LOAD, ARGUMENTS + 4),
+        branch(IF_EQUAL, high, 0, 2),
+        step(LOAD, ARGUMENTS),
+        branch(IF_AT_LEAST, low, 2, 1),
+        branch(IF_AT_LEAST, high, 1, 0),
+        step(RETURN, libc::SECCOMP_RET_ALLOW),
+        step(RETURN, refuse),
+    ]
+}
+
+/// `MADV_DONTNEED_LOCKED` of `linux/mman.h`.
+const DONTNEED_LOCKED: u32 = 24;
 
 fn apply(program: &BpfProgram) -> Result<(), Error> {
     apply_filter(program)

@@ -25,7 +25,7 @@ mod told;
 
 pub use base::{Base, Shown, divide};
 pub use denied::{Denied, denied};
-pub use filter::Kind;
+pub use filter::{Kind, keep};
 pub use grants::Grant;
 pub use rules::{Access, landlock_abi};
 pub use serve::Server;

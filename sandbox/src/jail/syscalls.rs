@@ -60,7 +60,6 @@ const LAST: u32 = 462;
 const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
 const TRAP: u32 = libc::SECCOMP_RET_TRAP;
 const EPERM: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM.cast_unsigned();
-const EINVAL: u32 = libc::SECCOMP_RET_ERRNO | libc::EINVAL.cast_unsigned();
 const ENOSYS: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.cast_unsigned();
 
 const SET_IDS: u32 = 0o6000;
@@ -252,16 +251,6 @@ pub(super) fn python() -> Table {
             is(Word::High(2), u32::MAX, &[0]),
         ],
     );
-    // Memory of the template is a file (`crate::memory`). Whoever gives it up gets its bytes again, and would take them for zeros.
-    table.refuse = EINVAL;
-    table.tested(
-        libc::SYS_madvise,
-        vec![is_not(Word::Low(2), &GIVEN_UP.map(i32::cast_unsigned))],
-    );
-    table.tested(
-        libc::SYS_mremap,
-        vec![is(Word::Low(3), LEFT_BEHIND.cast_unsigned(), &[0])],
-    );
     // Whoever starts processes blocks signals first, and a trap that is blocked kills.
     table.refuse = EPERM;
     table.tested(
@@ -328,11 +317,6 @@ const CONNECTED: [libc::c_int; 2] = [libc::SOCK_STREAM, libc::SOCK_SEQPACKET];
 
 /// `SO_ATTACH_FILTER`, `SO_ATTACH_BPF`, and the two for ports: programs that the kernel would run.
 const FILTER_OPTIONS: [u32; 4] = [26, 50, 51, 52];
-
-/// The second is `MADV_DONTNEED_LOCKED`.
-const GIVEN_UP: [libc::c_int; 2] = [libc::MADV_DONTNEED, 24];
-
-const LEFT_BEHIND: libc::c_int = libc::MREMAP_DONTUNMAP;
 
 const OUT_OF_BAND: u32 = libc::MSG_OOB.cast_unsigned();
 

@@ -11,7 +11,6 @@ use super::*;
 const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
 const TRAP: u32 = libc::SECCOMP_RET_TRAP;
 const EPERM: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM.cast_unsigned();
-const EINVAL: u32 = libc::SECCOMP_RET_ERRNO | libc::EINVAL.cast_unsigned();
 const ENOSYS: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.cast_unsigned();
 const KILL: u32 = libc::SECCOMP_RET_KILL_PROCESS;
 
@@ -367,38 +366,43 @@ fn limits() {
     assert_eq!((set(0), set(1), set(1 << 32)), (ALLOW, TRAP, TRAP));
 }
 
-/// No terminal takes input from a call, and Python asks devices nothing but what it has to.
-/// Python's memory is a file: it cannot be given up for zeros. That of a program is its own.
+/// Memory from an address on stays where it is; all below may be given up, and grow.
 #[test]
-fn memory() {
-    for (advice, python) in [
-        (libc::MADV_DONTNEED, EINVAL),
-        (24, EINVAL),
-        (libc::MADV_FREE, ALLOW),
-        (libc::MADV_HUGEPAGE, ALLOW),
-    ] {
-        let arguments = [0, 4096, bits(advice), 0, 0, 0];
-        assert_eq!(
-            answers(libc::SYS_madvise, arguments),
-            [python, ALLOW],
-            "{advice}"
-        );
-    }
-    let moving = libc::MREMAP_MAYMOVE;
-    for (flags, python) in [
-        (moving, ALLOW),
-        (moving | libc::MREMAP_FIXED, ALLOW),
-        (moving | libc::MREMAP_DONTUNMAP, EINVAL),
-    ] {
-        let arguments = [0, 4096, 4096, bits(flags), 0, 0];
-        assert_eq!(
-            answers(libc::SYS_mremap, arguments),
-            [python, ALLOW],
-            "{flags}"
-        );
+fn memory_that_stays() {
+    let refused = libc::SECCOMP_RET_ERRNO | libc::EINVAL.cast_unsigned();
+    for from in [0x7f12_8000_0000, 0x7f12_0000_0000, 0x5000, 0xFFFF_F000] {
+        let program = keeping(from);
+        let ask = |number: libc::c_long, at, advice| {
+            let number = u32::try_from(number).unwrap();
+            run(&program, &Data::of(number, [at, 4096, advice, 0, 0, 0]))
+        };
+        let around = [
+            0,
+            from - 4096,
+            from - 1,
+            from,
+            from + 1,
+            from + (1 << 31),
+            from + (1 << 32),
+            u64::MAX,
+        ];
+        for at in around {
+            let stays = if at < from { ALLOW } else { refused };
+            assert_eq!(ask(libc::SYS_mremap, at, 8192), stays, "{at:x} {from:x}");
+            for advice in [libc::MADV_DONTNEED, 24] {
+                assert_eq!(
+                    ask(libc::SYS_madvise, at, bits(advice)),
+                    stays,
+                    "{at:x} {from:x}"
+                );
+            }
+            assert_eq!(ask(libc::SYS_madvise, at, bits(libc::MADV_FREE)), ALLOW);
+            assert_eq!(ask(libc::SYS_munmap, at, 0), ALLOW);
+        }
     }
 }
 
+/// No terminal takes input from a call, and Python asks devices nothing but what it has to.
 #[test]
 fn devices() {
     let ask = |request| answers(libc::SYS_ioctl, [0, request, 0, 0, 0, 0]);
