@@ -62,7 +62,10 @@ class TemplateProcess:
         Raises:
             SandboxUnavailableError: it could not start; the sentence has its last words.
         """
-        with anyio.move_on_after(START_SECONDS) as scope:
+        with (
+            anyio.move_on_after(START_SECONDS) as scope,
+            contextlib.suppress(anyio.ClosedResourceError),
+        ):
             await anyio.wait_readable(self.control)
         if scope.cancelled_caught:
             msg = f"the template process was not ready after {START_SECONDS:.0f} s"
@@ -86,7 +89,8 @@ class TemplateProcess:
             try:
                 self.control.sendmsg([message], rights, socket.MSG_NOSIGNAL)
             except BlockingIOError:
-                await anyio.wait_writable(self.control)
+                with contextlib.suppress(anyio.ClosedResourceError):
+                    await anyio.wait_writable(self.control)
             except ConnectionError:
                 self.dead = True
             else:
@@ -122,6 +126,7 @@ class TemplateProcess:
             self.dead = True
             self._process.wait()
             self.at_end()
+            anyio.notify_closing(self.control)
             os.close(self._pidfd)
             self._pidfd = -1
             self.control.close()
