@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 import threading
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -17,8 +18,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 from authgate_async import assembly, oplog
 from authgate_async.errors import ActorDiedError, LogUnavailableError, RefusedError
 from redteam.machine.model import Model
-from redteam.machine.stage import Stage, one_thread
-from redteam.machine.world import DEADLINE, WAIT, Call, World, crashing, hold
+from redteam.machine.stage import EndlessError, Stage, one_thread
+from redteam.machine.standins import play
+from redteam.machine.tools import DEADLINE
+from redteam.machine.world import ROOM, WAIT, Call, World, crashing, hold
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -45,14 +48,22 @@ class Driven(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """End the runtime; see that its log is whole, and that nothing of it is left."""
+        whole = sys.exc_info()[0] is None
         try:
             if self.stage is not None:
-                self.stage.close()
-                if sys.exc_info()[0] is None:
+                self._close(whole=whole)
+                if whole:
                     self._ended()
         finally:
             self.patch.undo()
             self.temporary.cleanup()
+
+    def _close(self, *, whole: bool) -> None:
+        assert self.stage is not None
+        try:
+            self.stage.close()
+        except EndlessError:
+            hold(not whole, "the runtime does not end")
 
     def _ended(self) -> None:
         raise NotImplementedError
@@ -65,10 +76,11 @@ class Base(Driven):
 
     def __init__(self) -> None:
         super().__init__()
-        self.crashes = 0
+        self.crashes = self.kills = 0
         self.exact = True
         """Whether all was at rest before the next thing happens."""
         self.skewed = False
+        self.closing = False
         self.latest = 0
         """The latest moment at which an approval was taken."""
 
@@ -78,12 +90,14 @@ class Base(Driven):
         one_thread(self.patch, seed)
         # Deadlines of asks are in the loop's time here, since that is what jumps.
         self.patch.setattr(assembly, "time", SimpleNamespace(monotonic=anyio.current_time))
-        self.world = World(Path(self.temporary.name) / "log", self.backend, self.model)
+        log = Path(self.temporary.name) / "log"
+        self.world = World(log, self.backend, self.model, partial(play, self.patch, seed))
         self.doomed = crashing(self.patch, self.world)
         self.plant(self.patch)
         self.stage = Stage(self.world.open(), seed)
 
     def _ended(self) -> None:
+        self.closing = True
         self.world.read()
         self.world.verify(closed=True)
         for call in self.world.calls.values():
@@ -109,7 +123,8 @@ class Base(Driven):
                 late = self._time() - call.asked_at
                 hold(late < WAIT + 17, f"{call.token} waits for an approval after {late} s")
             else:
-                hold(call.result is not None or call.dropped, f"{call.token} hangs")
+                over = call.result is not None or call.dropped
+                hold(over or self._queued(call), f"{call.token} hangs")
                 self._over(call)
         for held in self.model.grants.values():
             spent = self.model.used[held.id]
@@ -122,19 +137,32 @@ class Base(Driven):
         elif call.result is not None and call.result.status != "done":
             hold(call.result.error, f"{call.token} is {call.result.status} without a sentence")
         hold(not call.running, f"{call.token} still runs")
-        if not call.began:
+        if not call.began and call.level == "inline":
             hold(not call.outcomes, f"{call.token} never began, and has an outcome")
-            return
-        hold(len(call.outcomes) == 1, f"{call.token} has the outcomes {call.outcomes}")
-        stands = self.world.stands(call)
+        elif call.began or call.outcomes:
+            hold(len(call.outcomes) == 1, f"{call.token} has the outcomes {call.outcomes}")
+            ended = call.outcomes[0]
+            hold(ended in self._causes(call), f"{call.token} ended as {ended}")
+
+    def _causes(self, call: Call) -> set[str]:
+        """Return how a call that is over may have ended."""
+        causes = set(call.struck)
+        if not self.world.stands(call):
+            causes.add("revoked")  # also in the moment in which it returns
+        ordered = call.dropped or self.closing or self.crashes
+        if ordered and not (call.level == "inline" and call.body == "returned"):
+            causes.add("cancelled")
         if call.body == "returned":
-            # It may be revoked in the moment in which it returns.
-            expected = {"returned"} if stands else {"returned", "revoked"}
-        elif call.ended_at >= call.began_at + DEADLINE:
-            expected = {"deadline"}
-        else:
-            expected = {"cancelled"} if stands else {"revoked", "cancelled"}
-        hold(call.outcomes[0] in expected, f"{call.token} ended as {call.outcomes[0]}")
+            causes.add("returned")
+        elif call.began and call.ended_at >= call.began_at + DEADLINE:
+            causes = {"deadline"}
+        return causes
+
+    def _queued(self, call: Call) -> bool:
+        """Whether it waits, as it may, until another call of its level is over."""
+        running = [other for other in self._among("running") if other.level == call.level]
+        waits = call.intent is not None and not (call.began or call.outcomes)
+        return call.level != "inline" and waits and len(running) == ROOM
 
     # How.
 
@@ -174,6 +202,11 @@ class Base(Driven):
                 return None
             return ""
 
+    def _calm(self) -> bool:
+        """Whether nothing is about to go wrong, and nothing is reserved for what has not begun."""
+        waiting = [call for call in self._among("open") if self._queued(call)]
+        return not (self.doomed or self.world.table.doomed or waiting)
+
     def _judge(self, call: Call) -> tuple[tuple[str, ...], str]:
         return self.model.judge(
             call.agent, call.place, call.amount, self.world.now, approved=call.approved
@@ -187,7 +220,8 @@ class Base(Driven):
             told = call.result.steps[0].codes if call.result and call.result.steps else ()
             hold(told == codes, f"{call.token} was told {told}, and the rules say {codes}")
         elif not (self.skewed and _replayed(call)):
-            hold(call.began, f"{call.token} should have begun: {call.result}")
+            began = call.began or self._queued(call)
+            hold(began, f"{call.token} should have begun: {call.result}")
             hold(call.rests_on == grant, f"{call.token} rests on {call.rests_on}, not on {grant}")
 
     def _pick(self, which: str, pick: int) -> Call:

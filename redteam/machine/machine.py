@@ -12,10 +12,14 @@ from hypothesis.stateful import Bundle, initialize, multiple, precondition, rule
 from authgate_async.approvals import sign_approval
 from redteam.machine.base import Base
 from redteam.machine.model import Held
+from redteam.machine.standins import FATES
+from redteam.machine.tools import NAMES
 from redteam.machine.world import ANN, BEGIN, HOLDERS, PLACES, Call, hold
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from redteam.machine.table import Fate, Mortal
 
 __all__ = ["Machine"]
 
@@ -23,9 +27,12 @@ ACTORS = ("planner", "gate", "sandbox supervisor", "log", "log, late", "withdraw
 CRASHES = 3
 """More than five of one actor within a minute would end the runtime, and some are enough."""
 
+KILLS = 4
+"""A call is tried with three templates."""
+
 holders = st.sampled_from(HOLDERS)
 places = st.sampled_from(PLACES)
-tools = st.sampled_from(("quick", "slow"))
+tools = st.sampled_from(NAMES)
 amounts = st.sampled_from((1, 3))
 picks = st.integers(0, 9)
 sides = st.sampled_from(
@@ -122,7 +129,7 @@ class Machine(Base):
             "epochs": (rt.advance_epoch, model.advance),
         }
         change, follow = ways[way]
-        calm = self.exact and not self.doomed
+        calm = self.exact and self._calm()
         waiting = [call for call in self._among("waits") if not call.dropped]
         told = self._change(change)
         hold(not told, f"taking away {grant} was refused: {told}")
@@ -139,7 +146,7 @@ class Machine(Base):
         """Ask for a call; if all is at rest before and after, it ends as the rules say."""
         self.count += 1
         call = Call(f"call{self.count}", agent, tool, place, amount)
-        calm = self.exact and not self.doomed and turns is None
+        calm = self.exact and self._calm() and turns is None
         codes, grant = self._judge(call)
         self._go(self.world.begin, call)
         self._pass(turns)
@@ -166,7 +173,7 @@ class Machine(Base):
         self.latest = self.latest if late else max(self.world.now, self.latest)
         approval = sign_approval(one, "ann", ANN)
         call.approved = not late
-        calm = not self.doomed
+        calm = self._calm()
         codes, grant = self._judge(call)
         told = self._change(lambda: self.world.rt.approve(approval))
         self._pass(None)
@@ -211,6 +218,28 @@ class Machine(Base):
         """Have an actor crash with the next message in its hands."""
         self.crashes += 1
         self.doomed.add(actor)
+
+    @precondition(lambda self: self.kills < KILLS)
+    @rule(fate=st.sampled_from(FATES))
+    def doom(self, fate: Fate) -> None:
+        """Have a template, or the process of a call, die where it comes to next."""
+        self.kills += 1
+        self.world.table.doomed.add(fate)
+
+    @precondition(lambda self: self.kills < KILLS and self._mortals())
+    @rule(pick=picks, turns=turns)
+    def kill(self, pick: int, turns: int | None) -> None:
+        """Kill one of them where it stands."""
+        self.kills += 1
+        mortals = self._mortals()
+        self._go(self._fell, mortals[pick % len(mortals)])
+        self._pass(turns)
+
+    async def _fell(self, mortal: Mortal) -> None:
+        mortal.fell()
+
+    def _mortals(self) -> list[Mortal]:
+        return self.world.table.mortals() if self.stage is not None else []
 
     @rule(seconds=st.sampled_from((1, 30, 100)))
     def wait(self, seconds: int) -> None:

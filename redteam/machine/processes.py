@@ -1,8 +1,9 @@
 """The second machine: bodies that are processes and jails, and templates that are killed.
 
-Processes take their time, so it is real here, and a failure does not replay: what fails is printed
-as a program, which may have to be run more than once. It is smaller for that: each rule waits until
-what it did has come to its end.
+The first machine only plays them, so that what it finds replays; here they are the system's own.
+Processes take their time, so it is real, and a failure does not replay: what fails is printed as a
+program, which may have to be run more than once. It is smaller for that: each rule waits until what
+it did has come to its end.
 """
 
 from __future__ import annotations

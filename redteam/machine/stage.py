@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-__all__ = ["PATIENCE", "Stage", "one_thread"]
+__all__ = ["PATIENCE", "EndlessError", "Stage", "one_thread"]
 
 PATIENCE = 100_000
 """Seconds of the loop's time after which what a rule waits for counts as hanging."""
@@ -38,6 +38,10 @@ LONGEST = 4
 """Turns that what a worker thread does may take, and its way back."""
 
 T = TypeVar("T")
+
+
+class EndlessError(Exception):
+    """What should end goes on, and nothing can end it."""
 
 
 class Stage:
@@ -55,8 +59,8 @@ class Stage:
         self._asked: SimpleQueue[Callable[[], Awaitable[Any]] | None] = SimpleQueue()
         self._answered: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
         clock = MockClock(autojump_threshold=0) if virtual else None
-        self._ended = False
-        self._thread = Thread(target=self._run, args=(clock,), name="stage")
+        self._ended = self._endless = False
+        self._thread = Thread(target=self._run, args=(clock,), name="stage", daemon=True)
         self._thread.start()
         self._answer()
 
@@ -69,13 +73,18 @@ class Stage:
         return answer
 
     def close(self) -> None:
-        """Leave the world, and end the loop; raise what that raises."""
+        """Leave the world, and end the loop; raise what that raises.
+
+        Raises:
+            EndlessError: the world does not end. Its loop stands still from then on.
+        """
         try:
             if not self._ended:
                 self._asked.put(None)
                 self._answer()
         finally:
-            self._thread.join()
+            if not self._endless:
+                self._thread.join()
 
     def _answer(self) -> Any:
         answer, error = self._answered.get()
@@ -103,6 +112,13 @@ class Stage:
                     self._answered.put((None, error))
                 else:
                     self._answered.put((answer, None))
+            trio.lowlevel.spawn_system_task(self._give_up)
+
+    async def _give_up(self) -> None:
+        """Wait for the end of the world no longer; what is shielded cannot be cancelled."""
+        await trio.sleep(PATIENCE)
+        self._endless = self._ended = True
+        self._answered.put((None, EndlessError("the world does not end")))
 
 
 def one_thread(patch: pytest.MonkeyPatch, seed: int) -> None:

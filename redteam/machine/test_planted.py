@@ -21,6 +21,7 @@ from authgate_async.actors.sandbox_supervisor import SandboxSupervisor
 from authgate_async.actors.withdrawals import Withdrawals
 from authgate_async.wire import Enrol, Redeemed, Revoke
 from redteam.machine.machine import Machine
+from redteam.machine.table import Fate
 from redteam.machine.world import BrokenError
 
 if TYPE_CHECKING:
@@ -100,8 +101,8 @@ FAULTS = {
     no_redemption: "ran on|runs on|should have|was told",
     deaf_withdrawals: "runs on what was taken away",
     lost_outcomes: r"has the outcomes \[\]",
-    unrecorded_permits: "its intent is not in the log|hangs",
-    no_budgets: "budget",
+    unrecorded_permits: "its intent is not in the log|hangs|should wait for an approval",
+    no_budgets: "budget|attenuation",
 }
 
 
@@ -126,7 +127,7 @@ def printed(found: BrokenError) -> list[str]:
 
 def play(broken: Any, program: list[str]) -> BrokenError:
     """Run it by itself; return how it fails."""
-    names: dict[str, Any] = {"Broken": broken}
+    names: dict[str, Any] = {"Broken": broken, "Fate": Fate}
     try:
         exec("\n".join(program), names)  # noqa: S102 - it is what the machine printed
     except BrokenError as again:

@@ -14,16 +14,16 @@ import anyio
 import anyio.lowlevel
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from authgate_async import Policy, Runtime, Task, tool
+from authgate_async import Policy, Runtime, Task
 from authgate_async.actors.mailbox import Mailbox
 from authgate_async.errors import ActorDiedError
-from authgate_async.launchers.protocol import Limits
 from authgate_async.log.verify import verify
 from authgate_async.log.writer import LogFile
 from authgate_async.policy import Principal, RunLimits
+from redteam.machine.tools import DEADLINE, tools_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     import pytest
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from authgate_async.approvals import WaitingCall
     from authgate_async.backends import Backend
     from redteam.machine.model import Model
+    from redteam.machine.table import Table
 
 __all__ = [
     "ANN",
@@ -39,6 +40,7 @@ __all__ = [
     "DEADLINE",
     "HOLDERS",
     "PLACES",
+    "ROOM",
     "WAIT",
     "BrokenError",
     "Call",
@@ -55,8 +57,8 @@ ANN = b"a" * 32
 BEGIN = 1_800_000_000 * 1_000_000
 """The first moment, in microseconds."""
 
-DEADLINE = 60
-"""Seconds that a body may take."""
+ROOM = 2
+"""Calls of one level that have a process at once."""
 
 WAIT = 120
 """Seconds that a call waits for an approval."""
@@ -93,6 +95,8 @@ class Call:
     asked_at: float = 0.0
     began_at: float = 0.0
     ended_at: float = 0.0
+    struck: set[str] = field(default_factory=set)
+    """How it may have ended because the machine killed something."""
     scope: anyio.CancelScope = field(init=False)
     free: anyio.Event = field(init=False)
 
@@ -100,6 +104,11 @@ class Call:
     def args(self) -> dict[str, Any]:
         """The arguments that its agent proposed."""
         return {"amount": self.amount, "place": self.place, "token": self.token}
+
+    @property
+    def level(self) -> str:
+        """Where its body runs."""
+        return self.tool.partition("_")[2] or "inline"
 
     @property
     def waits(self) -> bool:
@@ -116,7 +125,13 @@ class Call:
 class World:
     """Entered by `open`; `now` is the wall clock of the runtime, in microseconds."""
 
-    def __init__(self, folder: Path, backend: Backend, model: Model) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        backend: Backend,
+        model: Model,
+        play: Callable[[World, anyio.abc.TaskGroup], Table],
+    ) -> None:
         self.folder = folder
         self.model = model
         self.now = BEGIN
@@ -125,6 +140,8 @@ class World:
         self.broken: list[BrokenError] = []
         """What bodies found: raised in them, it would only be their outcome."""
         self.rt: Runtime
+        self.table: Table
+        self._play = play
         self._backend: Backend = backend
         self._read = 0
         self._of: dict[str, Call] = {}
@@ -140,13 +157,26 @@ class World:
             tools=(),
             limits=RunLimits(approval_ms=WAIT * 1000, grace_ms=0),
         )
+        async with anyio.create_task_group() as processes:
+            self.table = self._play(self, processes)
+            try:
+                async with self._living(policy):
+                    yield
+                await anyio.wait_all_tasks_blocked()
+            finally:
+                left = self.table.close()
+            hold(not left, f"processes outlive the runtime: {left}")
+
+    @asynccontextmanager
+    async def _living(self, policy: Policy) -> AsyncIterator[None]:
         async with (
             Runtime(
                 policy,
-                tools=_tools(self),
+                tools=tools_of(self),
                 backend=self._backend,
                 log=self.folder,
                 durability="os",
+                max_processes=ROOM,
                 now=lambda: self.now,
             ) as self.rt,
             anyio.create_task_group() as self._group,
@@ -182,11 +212,10 @@ class World:
     async def settle(self) -> None:
         """Let everything come to rest."""
         await anyio.wait_all_tasks_blocked()
-        while self.crashes:
+        while self.crashes or self.table.stuck:
             self.crashes = 0
-            await anyio.sleep(
-                16
-            )  # an actor pauses, and may not crash more than five times a minute
+            # An actor pauses, and may not crash more than five times a minute.
+            await anyio.sleep(16)
             await anyio.wait_all_tasks_blocked()
         self.read()
 
@@ -206,7 +235,7 @@ class World:
         if call is None:
             raise BrokenError(f"a body ran for a call that nobody asked for: {token}")
         call.began += 1
-        call.running, call.began_at = True, anyio.current_time()
+        call.began_at = anyio.current_time()
         hold((place, amount) == (call.place, call.amount), f"{token} ran with other arguments")
         hold(call.began == 1, f"{token} ran twice")
         hold(call.intent is not None, f"{token} ran, and its intent is not in the log")
@@ -218,10 +247,38 @@ class World:
             f"{token} ran on a grant of somebody else or something else: {grant}",
         )
         faults = self.model.faults(held, amount, self.now, approved=call.approved)
-        hold(not faults, f"{token} ran on {grant}, against which stands {faults}")
-        hold(self.stands(call), f"{token} ran on {grant}, which was taken away")
+        # A process that was handed its call goes on for the moment until it is killed.
+        stands = self.stands(call)
+        hold(stands or call.level != "inline", f"{token} ran on {grant}, which was taken away")
+        hold(not (stands and faults), f"{token} ran on {grant}, against which stands {faults}")
         self.model.use(grant)
+        call.running = True
         return call
+
+    async def work(self, token: str, place: str, amount: int, *, lingers: bool) -> str:
+        """Be a body."""
+        call = self.begun(token, place, amount)
+        try:
+            if lingers:
+                await call.free.wait()
+            call.body = "returned"
+        except BaseException:
+            call.body = "cancelled"
+            raise
+        finally:
+            call.running, call.ended_at = False, anyio.current_time()
+        return token
+
+    def strike(self, call: Call | None, cause: str) -> None:
+        """A call, if it is one, may end in this way, since the machine killed something."""
+        if call is not None:
+            call.struck.add(cause)
+
+    def strike_level(self, level: str) -> None:
+        """The same goes for whatever may wait for a template that never gets ready."""
+        for call in self.calls.values():
+            if call.level == level and call.result is None:
+                call.struck.add("sandbox_died")
 
     def stands(self, call: Call) -> bool:
         """Whether nothing that a permitted call rests on was taken away."""
@@ -251,7 +308,11 @@ class World:
         elif record["kind"] == "approval_asked":
             self.calls[json.loads(record["args"])["token"]].asked = True
         elif record["kind"] == "outcome":
-            self._of[record["action_id"]].outcomes.append(record["cause"])
+            call = self._of[record["action_id"]]
+            hold(not call.running, f"{call.token} runs, and its outcome is in the log")
+            call.outcomes.append(record["cause"])
+            if not call.began:  # it had its place, and so used up what it was permitted
+                self.model.use(call.rests_on)
 
     def verify(self, *, closed: bool) -> None:
         """See that the log holds as it is."""
@@ -259,33 +320,6 @@ class World:
         hold(report.ok, f"the log does not verify: {report.bad}")
         hold(report.sealed == closed, f"the log is sealed: {report.sealed}")
         hold(not closed or not report.open_runs, f"{report.open_runs} runs have no end in the log")
-
-
-def _tools(world: World) -> tuple[Any, ...]:
-    @tool(resource="work:{place}", right="execute", level="inline")
-    def quick(token: str, place: str, amount: int) -> str:
-        """Do the work at once."""
-        call = world.begun(token, place, amount)
-        call.running, call.body = False, "returned"
-        return token
-
-    limits = Limits(wall_ms=DEADLINE * 1000)
-
-    @tool(resource="work:{place}", right="execute", level="inline", limits=limits)
-    async def slow(token: str, place: str, amount: int) -> str:
-        """Work until let go."""
-        call = world.begun(token, place, amount)
-        try:
-            await call.free.wait()
-            call.body = "returned"
-        except BaseException:
-            call.body = "cancelled"
-            raise
-        finally:
-            call.running, call.ended_at = False, anyio.current_time()
-        return token
-
-    return quick, slow
 
 
 def crashing(patch: pytest.MonkeyPatch, world: World) -> set[str]:
