@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from authgate_async.actors.envelope import Envelope
 
 SEARCH = settings(
+    derandomize=True,
     max_examples=400,
     stateful_step_count=30,
     report_multiple_bugs=False,
