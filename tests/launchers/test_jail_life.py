@@ -135,6 +135,23 @@ async def test_kill_of_armed_cells(jailed: Make) -> None:
         await works(own, jailed)
 
 
+async def test_kill_of_one_waiting_cell_after_another(jailed: Make) -> None:
+    """Cells that are killed while nothing runs leave nothing, and cost the next call no try."""
+    async with JailLauncher(tools=[TOOL], armed=1) as own:
+        await works(own, jailed)
+        await all_armed(own)
+        before, _ = footprint()
+        for _ in range(8):
+            (cell,) = children(inner(own))
+            os.kill(cell, signal.SIGKILL)
+            while cell in children(inner(own)) or not children(inner(own)):
+                await anyio.lowlevel.checkpoint()
+        await all_armed(own)
+        while footprint()[0] > before:
+            await anyio.lowlevel.checkpoint()
+        await works(own, jailed)
+
+
 def over(pid: int) -> bool:
     """Return whether a process has ended and is not reaped."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"

@@ -257,6 +257,14 @@ class Pool:
             jailed = self.calls.get(number)
             if jailed is not None:
                 jailed.ended(report)
+            else:
+                self._forget(number)
+
+    def _forget(self, number: int) -> None:
+        """Let go of a cell that was killed while it waited."""
+        for armed in [one for one in self._armed if one.number == number]:
+            self._armed.remove(armed)
+            armed.close()
 
     def _tell(self) -> None:
         if self._waiting:
