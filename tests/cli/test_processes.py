@@ -46,6 +46,14 @@ limits = { wall_ms = 600000 }
 """
 
 
+@pytest.fixture(autouse=True)
+def _not_deaf() -> Iterator[None]:
+    """Under `nohup` everything that is started ignores this signal."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.fixture
 def batch(authgate: Start, policy: Path, tmp_path: Path) -> Callable[..., subprocess.Popen[bytes]]:
     """Start a batch of two tasks of one agent, each of which waits for a file `go`."""
