@@ -99,7 +99,7 @@ def no_budgets(patch: pytest.MonkeyPatch) -> None:
 
 FAULTS = {
     forgotten_revocation: "rests on|ran on|runs on|should wait|was told|should have begun",
-    no_redemption: "ran on|runs on|should have|was told",
+    no_redemption: "ran on|runs on|should have|was told|was used",
     deaf_withdrawals: "runs on what was taken away",
     lost_outcomes: r"has the outcomes \[\]",
     unrecorded_permits: "its intent is not in the log|hangs|should wait for an approval",

@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -122,9 +123,12 @@ FAULTS: dict[Callable[[pytest.MonkeyPatch], None], str] = {
 
 PLAYER = """
 import json
+import sys
 from binascii import crc32
 
 import trio
+
+sys.path.append(sys.argv[1])
 
 from redteam.machine import test_templates as own
 
@@ -154,7 +158,7 @@ def test_a_story_replays_turn_by_turn() -> None:
     played = []
     for seed in "012":
         done = subprocess.run(
-            [sys.executable, "-c", PLAYER],
+            [sys.executable, "-c", PLAYER, str(Path(__file__).parents[2])],
             env=os.environ | {"PYTHONHASHSEED": seed},
             capture_output=True,
             text=True,
