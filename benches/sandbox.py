@@ -201,7 +201,7 @@ def rivals() -> list[Subject]:
 
 def main() -> None:
     """Measure and print."""
-    options = arguments(__doc__, rounds=3).parse_args()
+    options = arguments(__doc__, rounds=9).parse_args()
     rows = measure([*ours(), *rivals()], options.rounds)
     show("One call in a jail", rows, ratios(rows, _RATIOS), as_json=options.json)
 
