@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import asynccontextmanager, contextmanager, nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1]))
 
 from redteam import campaign
 from redteam.campaign import attack, shares, try_broken
