@@ -125,7 +125,7 @@ def jail_divide() -> None:
     """Enter namespaces: user, mount, network, IPC, UTS, and pid for the next child."""
 
 def jail_keep(address: int) -> None:
-    """Refuse for good that memory from an address on is given up or grows, as `sandbox_freeze`."""
+    """Refuse for good that memory is given up or grows from this address of `sandbox_freeze` on."""
 
 def jail_denied() -> list[tuple[str, int]]:
     """Return the system calls that were refused to this process, with the start of an argument."""

@@ -89,14 +89,19 @@ class TemplateProcess:
             try:
                 self.control.sendmsg([message], rights, socket.MSG_NOSIGNAL)
             except BlockingIOError:
-                with contextlib.suppress(anyio.ClosedResourceError):
-                    await anyio.wait_writable(self.control)
+                await self.writable()
             except ConnectionError:
                 self.dead = True
             else:
                 self.calls += 1
                 return True
         return False
+
+    async def writable(self) -> None:
+        """Wait until its socket takes more, or it has ended."""
+        if not self.dead:  # else the socket may be closed
+            with contextlib.suppress(anyio.ClosedResourceError):
+                await anyio.wait_writable(self.control)
 
     def retire(self) -> None:
         """Take no new call; it ends when its last call has."""

@@ -20,11 +20,12 @@ import msgspec
 from authgate_async.launchers.cells import messages
 from authgate_async.launchers.cells.messages import ARMED, HEAD, Plan
 from authgate_async.launchers.frames import FRAME_HEAD, READY, RESULT
+from redteam.machine.table import Template
 from redteam.machine.world import BrokenError
 
 if TYPE_CHECKING:
     from authgate_async.launchers.protocol import ToolRef
-    from redteam.machine.table import Level, Process, Table, Template
+    from redteam.machine.table import Level, Process, Table
     from redteam.machine.world import World
 
 __all__ = ["Jails", "work"]
@@ -35,26 +36,17 @@ FACTS = bytes([0, 0])
 """A machine without the layers that one may lack."""
 
 
-class Jails:
+class Jails(Template):
     """A template of jails, which is two processes, and its cells."""
 
     level: Level = "jail"
 
     def __init__(self, table: Table, world: World, control: int) -> None:
-        self.fallen = self.ready = False
-        self._table, self._world = table, world
-        self._control = socket.socket(fileno=control)
-        self._control.settimeout(0)
+        super().__init__(table, world, control)
         self._cells: dict[int, Process] = {}
         self._armed: set[int] = set()
         self._plan: Plan
         self.process = table.start("jail, outside", self._wait)
-
-    def mark(self) -> None:
-        """Before it is ready, whoever waits for it has no jail."""
-        self.fallen = True
-        if not self.ready:
-            self._world.strike_level("jail")
 
     def fell(self) -> None:
         """Kill one of the two."""

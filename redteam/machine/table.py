@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import subprocess
 from dataclasses import dataclass
 from itertools import count
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from redteam.machine.world import Call
+    from redteam.machine.world import Call, World
 
 __all__ = ["Fate", "Level", "Mortal", "Process", "Table", "Template", "first"]
 
@@ -65,14 +66,6 @@ class Mortal(Protocol):
     def fell(self) -> None:
         """Kill it, after that."""
         ...
-
-
-class Template(Mortal, Protocol):
-    """What passes for one."""
-
-    level: Level
-    process: Process
-    """That which was executed."""
 
 
 @dataclass(eq=False)
@@ -227,6 +220,30 @@ class Table:
             raise ProcessLookupError
         if number == signal.SIGKILL:
             process.kill()
+
+
+class Template:
+    """What passes for one; `process` is that which was executed."""
+
+    level: Level
+    process: Process
+
+    def __init__(self, table: Table, world: World, control: int) -> None:
+        self.fallen = self.ready = False
+        self._table, self._world = table, world
+        self._control = socket.socket(fileno=control)
+        self._control.settimeout(0)
+
+    def mark(self) -> None:
+        """Before it is ready, whoever waits for it has nothing to run in."""
+        self.fallen = True
+        if not self.ready:
+            self._world.strike_level(self.level)
+
+    def fell(self) -> None:
+        """Kill it."""
+        self.mark()
+        self.process.kill()
 
 
 async def first(*waits: Callable[[], Awaitable[object]]) -> int:

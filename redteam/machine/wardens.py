@@ -15,7 +15,7 @@ import msgspec
 from authgate_async.launchers import frames
 from authgate_async.launchers.frames import LOST, READY, STARTED, Input, Order
 from redteam.machine.jails import work
-from redteam.machine.table import first
+from redteam.machine.table import Template, first
 
 if TYPE_CHECKING:
     from authgate_async.launchers.protocol import ToolRef
@@ -30,28 +30,14 @@ FDS = 5
 EXITED, ORDERED, ABANDONED = 0, 3, 4
 
 
-class Wardens:
+class Wardens(Template):
     """A template of processes, with a warden and a body for each call."""
 
     level: Level = "process"
 
     def __init__(self, table: Table, world: World, control: int) -> None:
-        self.fallen = self.ready = False
-        self._table, self._world = table, world
-        self._control = socket.socket(fileno=control)
-        self._control.settimeout(0)
+        super().__init__(table, world, control)
         self.process = table.start("template", self._serve)
-
-    def mark(self) -> None:
-        """Before it is ready, whoever waits for it has no process."""
-        self.fallen = True
-        if not self.ready:
-            self._world.strike_level("process")
-
-    def fell(self) -> None:
-        """Kill it."""
-        self.mark()
-        self.process.kill()
 
     async def _serve(self, own: Process) -> int:
         try:

@@ -20,7 +20,7 @@ from authgate_async.errors import ActorDiedError
 from authgate_async.log.verify import verify
 from authgate_async.log.writer import LogFile
 from authgate_async.policy import Principal, RunLimits
-from redteam.machine.tools import DEADLINE, tools_of
+from redteam.machine.tools import tools_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 __all__ = [
     "ANN",
     "BEGIN",
-    "DEADLINE",
     "HOLDERS",
     "PLACES",
     "ROOM",

@@ -2,7 +2,7 @@
 //!
 //! Three kinds of process use this crate, each through the binding:
 //!
-//! * the *template* ([`harden`], [`freeze`], [`signals`], [`sweep`]) is warm, forks wardens and holds no secret;
+//! * the *template* ([`harden`], [`signals`], [`sweep`], in a jail [`freeze`]) is warm, forks wardens and holds no secret;
 //! * the *warden* ([`lead`], [`Duty`]) forks one body, watches its process tree and ends all of it;
 //! * the *body* ([`confine`]) gives up what it does not need runs the tool and hands back what came of it ([`hand_back`]).
 //!

@@ -66,7 +66,8 @@ fn alone() -> std::io::Result<()> {
     }
 }
 
-/// A mapping, how it is protected, whether this process has written to it, and whether it is of no file and not the heap.
+/// A mapping, how it is protected, and whether this process has written to it. It is anonymous if it is of no file, and not the
+/// heap: that belongs to the C library, which does not count on zeros in what it gives up, and moves no end of it.
 #[derive(Debug)]
 struct Part {
     at: Range<usize>,

@@ -6,7 +6,6 @@ is woken once, at its end.
 
 from __future__ import annotations
 
-import contextlib
 import select
 import socket
 from collections import deque
@@ -184,17 +183,12 @@ class Pool:
                 self.template.control.send(message, socket.MSG_NOSIGNAL)
             except BlockingIOError:
                 async with self._full:  # a loop lets one task wait for a socket
-                    await self._writable()
+                    await self.template.writable()
             except OSError:
                 self.kill()
             else:
                 self.template.calls += 1
                 return
-
-    async def _writable(self) -> None:
-        if not self.template.dead:  # else its socket may be closed
-            with contextlib.suppress(anyio.ClosedResourceError):
-                await anyio.wait_writable(self.template.control)
 
     def release(self, jailed: Jailed) -> None:
         """Let go of a call that is over."""
